@@ -1,0 +1,129 @@
+"""The artifact's folder on disk: read, verified, written whole or not at all; standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+
+from liteship.artifact.manifest import Manifest
+from liteship.errors import ArtifactError
+from liteship.files import replace_file
+
+MODEL_FILE = "model.tflite"
+MANIFEST_FILE = "model.json"
+GOLDEN_FILE = "golden.bin.zlib"
+
+
+class Artifact:
+    """A verified model in memory.
+
+    Args:
+        manifest: What `model.json` says.
+        model: The content of `model.tflite`.
+        golden_inputs: The golden input tensors' bytes, in the model's order.
+    """
+
+    __slots__ = ("golden_inputs", "manifest", "model")
+
+    def __init__(self, manifest: Manifest, model: bytes, golden_inputs: list[bytes]) -> None:
+        self.manifest = manifest
+        self.model = model
+        self.golden_inputs = golden_inputs
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Artifact:
+        """Reads an artifact and verifies its digest and its golden input.
+
+        Raises:
+            ArtifactError: `artifact-missing`, `artifact-unreadable`, `artifact-digest` (naming both
+                digests), `artifact-golden`, or what `Manifest.from_json` raises.
+        """
+        folder = os.fspath(folder)
+        manifest_path = os.path.join(folder, MANIFEST_FILE)
+        manifest = Manifest.from_json(_read(manifest_path), manifest_path)
+        model_path = os.path.join(folder, MODEL_FILE)
+        model = _read(model_path)
+        digest = hashlib.sha256(model).hexdigest()
+        if digest != manifest.sha256:
+            raise ArtifactError(
+                "artifact-digest",
+                f"{model_path} is not the model that {MANIFEST_FILE} describes",
+                expected=f"sha256 {manifest.sha256}, {manifest.size_bytes} bytes",
+                received=f"sha256 {digest}, {len(model)} bytes",
+                hint="convert the model again, or restore both files from the same artifact",
+            )
+        golden_path = os.path.join(folder, manifest.golden.file)
+        sizes = [spec.size_bytes for spec in manifest.inputs]
+        return cls(manifest, model, _split(_decompress(golden_path, sum(sizes)), sizes))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes each file whole or not at all, the manifest last.
+
+        Whoever is interrupted in between leaves a model whose digest does not match the older
+        manifest, which `load` refuses: never a wrong pair.
+
+        Raises:
+            ArtifactError: `artifact-unwritable`.
+        """
+        folder = os.fspath(folder)
+        contents = {
+            MODEL_FILE: self.model,
+            self.manifest.golden.file: zlib.compress(b"".join(self.golden_inputs), 9),
+            MANIFEST_FILE: self.manifest.to_json().encode(),
+        }
+        try:
+            for name, content in contents.items():
+                replace_file(os.path.join(folder, name), content)
+        except OSError as error:
+            raise ArtifactError(
+                "artifact-unwritable",
+                f"the artifact cannot be written to {folder}: {error.strerror}",
+                hint="check the folder's permissions and the free disk space",
+            ) from error
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            "artifact-missing",
+            f"there is no {path}",
+            hint="convert the model first: liteship convert NAME",
+        ) from error
+    except OSError as error:
+        raise ArtifactError(
+            "artifact-unreadable",
+            f"{path} cannot be read: {error.strerror}",
+            hint="check the file's permissions",
+        ) from error
+
+
+def _decompress(path: str, size: int) -> bytes:
+    """The golden inputs' bytes; never more than `size` + 1 of them, however the file may lie."""
+    try:
+        content = zlib.decompressobj().decompress(_read(path), size + 1)
+    except zlib.error as error:
+        content = b""
+        received = str(error)
+    else:
+        received = f"{len(content)} bytes or more"
+    if len(content) != size:
+        raise ArtifactError(
+            "artifact-golden",
+            f"{path} does not hold the model's input tensors",
+            expected=f"{size} bytes, zlib-compressed",
+            received=received,
+            hint="convert the model again, or restore the file from the same artifact",
+        )
+    return content
+
+
+def _split(content: bytes, sizes: list[int]) -> list[bytes]:
+    parts, offset = [], 0
+    for size in sizes:
+        parts.append(content[offset : offset + size])
+        offset += size
+    return parts

@@ -1,0 +1,332 @@
+"""`model.json`: what the runtime must know about a model; standard library only.
+
+Written deterministically: the same manifest always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+
+from liteship.artifact.reading import FieldReader
+from liteship.artifact.tensors import TensorSpec
+from liteship.errors import ArtifactError
+from liteship.quantization import INTEGER_RANGE, ITEM_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA = 1
+"""Version of the manifest's form. A runtime refuses one it does not know."""
+
+SCHEMES = ("int8", "int16x8", "float16", "dynamic", "float32")
+INPUT_KINDS = ("image", "tensor")
+COLORS = ("L", "RGB", "BGR")
+RESIZE_METHODS = ("nearest", "bilinear", "bicubic", "lanczos")
+ACTIVATIONS = ("none", "softmax", "sigmoid")
+
+
+class Preprocessing:
+    """How a request becomes the input tensor.
+
+    Args:
+        kind: `image` (a picture is decoded, resized and normalised) or `tensor` (numbers as they are).
+        color: Channel order the model was trained on: `L` (grey), `RGB` or `BGR`.
+        resize: Resampling method, one of `RESIZE_METHODS`.
+        mean: Subtracted from each channel in the model's order, in pixel units (0-255).
+        std: Divisor of each channel, in pixel units.
+    """
+
+    __slots__ = ("color", "kind", "mean", "resize", "std")
+
+    def __init__(
+        self,
+        kind: str,
+        color: str = "RGB",
+        resize: str = "bilinear",
+        mean: Sequence[float] = (),
+        std: Sequence[float] = (),
+    ) -> None:
+        self.kind = kind
+        self.color = color
+        self.resize = resize
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready fields; a tensor input has only its kind."""
+        if self.kind == "tensor":
+            return {"kind": self.kind}
+        return {
+            "kind": self.kind,
+            "color": self.color,
+            "resize": self.resize,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+
+class Postprocessing:
+    """How the first output tensor becomes predictions.
+
+    Args:
+        activation: Applied to the real outputs: `none` where the model ends in one already.
+        labels: One a class; empty for a model that does not classify.
+        top_k: How many classes an answer lists, best first.
+    """
+
+    __slots__ = ("activation", "labels", "top_k")
+
+    def __init__(self, activation: str = "none", labels: Sequence[str] = (), top_k: int = 3) -> None:
+        self.activation = activation
+        self.labels = tuple(labels)
+        self.top_k = top_k
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready fields."""
+        return {"activation": self.activation, "labels": list(self.labels), "top_k": self.top_k}
+
+
+class Golden:
+    """One real input and the outputs it must give: the self-test of every runtime that loads it.
+
+    Args:
+        file: File beside the manifest that holds all input tensors' bytes in order, zlib-compressed.
+        outputs: The output tensors' bytes, in order.
+    """
+
+    __slots__ = ("file", "outputs")
+
+    def __init__(self, file: str, outputs: Sequence[bytes]) -> None:
+        self.file = file
+        self.outputs = tuple(outputs)
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready fields; outputs in hexadecimal."""
+        return {"file": self.file, "outputs": [output.hex() for output in self.outputs]}
+
+
+class Manifest:
+    """Everything `model.json` says; see the fields' own classes for the details.
+
+    Args:
+        name: Model name, as in URLs.
+        version: Model version, as in URLs.
+        sha256: Digest of `model.tflite`, 64 hexadecimal digits.
+        size_bytes: Size of `model.tflite`.
+        scheme: Quantization scheme, one of `SCHEMES`.
+        inputs: Input tensors, in the model's order.
+        outputs: Output tensors, in the model's order.
+        preprocessing: From request to tensor.
+        postprocessing: From tensor to predictions.
+        golden: The self-test.
+        provenance: Where the model came from and how well it did: source digest, tool versions,
+            calibration samples, accuracy. Nothing the runtime acts on.
+    """
+
+    __slots__ = (
+        "golden",
+        "inputs",
+        "name",
+        "outputs",
+        "postprocessing",
+        "preprocessing",
+        "provenance",
+        "scheme",
+        "sha256",
+        "size_bytes",
+        "version",
+    )
+
+    def __init__(  # noqa: PLR0913  # one argument a field, all by name
+        self,
+        *,
+        name: str,
+        version: str,
+        sha256: str,
+        size_bytes: int,
+        scheme: str,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        preprocessing: Preprocessing,
+        postprocessing: Postprocessing,
+        golden: Golden,
+        provenance: dict[str, object],
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.sha256 = sha256
+        self.size_bytes = size_bytes
+        self.scheme = scheme
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.preprocessing = preprocessing
+        self.postprocessing = postprocessing
+        self.golden = golden
+        self.provenance = provenance
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready fields, in the order a person reads them."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "version": self.version,
+            "sha256": self.sha256,
+            "size_bytes": self.size_bytes,
+            "scheme": self.scheme,
+            "inputs": [spec.as_dict() for spec in self.inputs],
+            "outputs": [spec.as_dict() for spec in self.outputs],
+            "preprocessing": self.preprocessing.as_dict(),
+            "postprocessing": self.postprocessing.as_dict(),
+            "golden": self.golden.as_dict(),
+            "provenance": self.provenance,
+        }
+
+    def to_json(self) -> str:
+        """The manifest as the text of `model.json`."""
+        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, path: str) -> Manifest:
+        """Reads the text of a `model.json`.
+
+        Args:
+            text: The file's content.
+            path: Its path, for messages.
+
+        Raises:
+            ArtifactError: `manifest-json` for text that is not JSON, `manifest-schema` for a form
+                this version does not know, `manifest-invalid` with every problem found.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ArtifactError(
+                "manifest-json",
+                f"{path} is not JSON: {error}",
+                hint="convert the model again: liteship convert NAME",
+            ) from error
+        problems: list[str] = []
+        reader = FieldReader(content, "model.json", problems)
+        schema = reader.take("schema", int)
+        if not problems and schema != SCHEMA:
+            raise ArtifactError(
+                "manifest-schema",
+                f"{path} has a form that this version of liteship does not know",
+                expected=f"schema {SCHEMA}",
+                received=f"schema {schema}",
+                hint="convert the model again with this version, or install the version that wrote it",
+            )
+        manifest = cls(
+            name=reader.take("name", str),
+            version=reader.take("version", str),
+            sha256=reader.take("sha256", str),
+            size_bytes=reader.take("size_bytes", int),
+            scheme=reader.choose("scheme", SCHEMES),
+            inputs=[_read_tensor(each) for each in reader.each("inputs")],
+            outputs=[_read_tensor(each) for each in reader.each("outputs")],
+            preprocessing=_read_preprocessing(reader.nested("preprocessing")),
+            postprocessing=_read_postprocessing(reader.nested("postprocessing")),
+            golden=_read_golden(reader.nested("golden")),
+            provenance=reader.take("provenance", dict, {}),
+        )
+        reader.close()
+        if not problems:
+            problems += manifest.contradictions()
+        if problems:
+            raise ArtifactError(
+                "manifest-invalid",
+                f"{path} cannot be used",
+                problems=problems,
+                hint="convert the model again: liteship convert NAME",
+            )
+        return manifest
+
+    def contradictions(self) -> list[str]:
+        """What the fields say against one another, one line each."""
+        problems = []
+        if not self.inputs or not self.outputs:
+            problems.append("model.json: a model has at least one input and one output")
+            return problems
+        problems += [
+            f"{spec}: only the first dimension, the batch, may be open"
+            for spec in (*self.inputs, *self.outputs)
+            if any(size < 1 for size in spec.shape[1:])
+        ]
+        first = self.inputs[0]
+        if self.preprocessing.kind == "image":
+            channels = 1 if self.preprocessing.color == "L" else 3
+            if len(self.inputs) != 1 or len(first.shape) != 4 or first.shape[3] != channels:
+                problems.append(
+                    f"preprocessing.color {self.preprocessing.color} needs one input of shape "
+                    f"[batch, height, width, {channels}], the model has {first}"
+                )
+            elif not first.is_quantized and first.dtype != "float32":
+                problems.append(f"a picture becomes float32 or quantized integers, not {first}")
+            if not len(self.preprocessing.mean) == len(self.preprocessing.std) == channels:
+                problems.append(f"preprocessing.mean and .std need {channels} values each")
+            if 0 in self.preprocessing.std:
+                problems.append("preprocessing.std: 0 divides nothing")
+        labels = len(self.postprocessing.labels)
+        if labels and labels != self.outputs[0].elements:
+            problems.append(f"{labels} labels for {self.outputs[0].elements} outputs")
+        sizes = [len(output) for output in self.golden.outputs]
+        if sizes != [spec.size_bytes for spec in self.outputs]:
+            problems.append(f"golden.outputs has {sizes} bytes for {list(map(str, self.outputs))}")
+        return problems
+
+
+def _read_tensor(reader: FieldReader) -> TensorSpec:
+    spec = TensorSpec(
+        name=reader.take("name", str),
+        dtype=reader.choose("dtype", tuple(ITEM_BYTES)),
+        shape=reader.items("shape", int),
+        scale=float(reader.take("scale", (float, int), 0.0)),
+        zero_point=reader.take("zero_point", int, 0),
+    )
+    reader.close()
+    if spec.scale > 0 and spec.dtype not in INTEGER_RANGE:
+        reader.problems.append(f"{reader.where}: {spec.dtype} cannot carry a scale")
+    return spec
+
+
+def _read_preprocessing(reader: FieldReader) -> Preprocessing:
+    kind = reader.choose("kind", INPUT_KINDS)
+    if kind == "tensor" or "kind" not in reader.fields:
+        reader.close()
+        return Preprocessing(kind)
+    preprocessing = Preprocessing(
+        kind,
+        color=reader.choose("color", COLORS),
+        resize=reader.choose("resize", RESIZE_METHODS),
+        mean=reader.items("mean", (int, float)),
+        std=reader.items("std", (int, float)),
+    )
+    reader.close()
+    return preprocessing
+
+
+def _read_postprocessing(reader: FieldReader) -> Postprocessing:
+    postprocessing = Postprocessing(
+        activation=reader.choose("activation", ACTIVATIONS),
+        labels=reader.items("labels", str),
+        top_k=reader.take("top_k", int),
+    )
+    reader.close()
+    if postprocessing.top_k < 1:
+        reader.problems.append(f"{reader.where}.top_k: expected at least 1")
+    return postprocessing
+
+
+def _read_golden(reader: FieldReader) -> Golden:
+    file = reader.take("file", str)
+    outputs = []
+    for position, text in enumerate(reader.items("outputs", str)):
+        try:
+            outputs.append(bytes.fromhex(text))
+        except ValueError:
+            reader.problems.append(f"{reader.where}.outputs[{position}]: not hexadecimal")
+    reader.close()
+    if "/" in file or "\\" in file or file in {"", ".", ".."}:
+        reader.problems.append(f"{reader.where}.file: expected a file name beside model.json")
+    return Golden(file, outputs)

@@ -1,0 +1,76 @@
+"""What a model's input and output tensors look like; standard library only."""
+
+from __future__ import annotations
+
+import math
+
+from liteship.quantization import INTEGER_RANGE, ITEM_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TensorSpec:
+    """Name, dtype, shape and quantization of one tensor.
+
+    Args:
+        name: Name in the model's signature.
+        dtype: A key of `liteship.quantization.ITEM_BYTES`.
+        shape: All dimensions, the batch dimension included; -1 for one that may change.
+        scale: Real size of one step; 0.0 for a tensor that is not quantized.
+        zero_point: The integer that stands for 0.0.
+    """
+
+    __slots__ = ("dtype", "name", "scale", "shape", "zero_point")
+
+    def __init__(
+        self, name: str, dtype: str, shape: Sequence[int], scale: float = 0.0, zero_point: int = 0
+    ) -> None:
+        self.name = name
+        self.dtype = dtype
+        self.shape = tuple(shape)
+        self.scale = scale
+        self.zero_point = zero_point
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TensorSpec) and self.as_dict() == other.as_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"TensorSpec({self})"
+
+    def __str__(self) -> str:
+        shape = "×".join("?" if size < 0 else str(size) for size in self.shape)
+        return f"{self.name} {self.dtype} [{shape}]"
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the integers stand for real numbers by scale and zero point."""
+        return self.scale > 0 and self.dtype in INTEGER_RANGE
+
+    @property
+    def item_shape(self) -> tuple[int, ...]:
+        """The shape with every open dimension set to 1: what one request carries."""
+        return tuple(max(size, 1) for size in self.shape)
+
+    @property
+    def elements(self) -> int:
+        """Number of elements one request carries."""
+        return math.prod(self.item_shape)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes one request carries."""
+        return self.elements * ITEM_BYTES[self.dtype]
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready fields."""
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "scale": self.scale,
+            "zero_point": self.zero_point,
+        }

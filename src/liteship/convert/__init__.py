@@ -1,0 +1,5 @@
+"""From a trained model to a proven int8 artifact. Build half."""
+
+from liteship.convert.pipeline import ConversionRequest, ConversionResult, convert_model
+
+__all__ = ["ConversionRequest", "ConversionResult", "convert_model"]

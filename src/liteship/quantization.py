@@ -1,0 +1,108 @@
+"""Affine quantization in the standard library.
+
+A quantized integer q stands for the real number (q - zero_point) × scale
+(Jacob et al. 2018, https://arxiv.org/abs/1712.05877, eq. 1). Going back, liteship rounds half to
+even and saturates at the ends of the dtype, as XNNPACK does.
+
+In and out: numbers, `bytes` and `array.array`. Imports nothing outside the standard library: this
+module runs at every cold start.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+INTEGER_RANGE = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+"""Least and greatest value of the dtypes that carry a scale and a zero point."""
+
+TYPECODES = {
+    "float32": "f",
+    "float64": "d",
+    "int8": "b",
+    "uint8": "B",
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "int64": "q",
+    "uint64": "Q",
+    "bool": "B",
+}
+"""`array.array` type code for every tensor dtype liteship serves."""
+
+ITEM_BYTES = {dtype: array(code).itemsize for dtype, code in TYPECODES.items()}
+"""Bytes an element of each dtype takes."""
+
+
+def quantize(values: Iterable[float], dtype: str, scale: float, zero_point: int) -> array[int]:
+    """Quantizes real numbers.
+
+    Args:
+        values: Finite real numbers.
+        dtype: `int8`, `uint8` or `int16`.
+        scale: Real size of one step, greater than 0.
+        zero_point: The integer that stands for 0.0.
+
+    Returns:
+        An array of `dtype`, as long as `values`: round-half-even(value / scale) + zero_point,
+        saturated to the range of the dtype.
+    """
+    least, greatest = INTEGER_RANGE[dtype]
+    return array(
+        TYPECODES[dtype],
+        [min(max(round(value / scale) + zero_point, least), greatest) for value in values],
+    )
+
+
+def dequantize(values: Sequence[int], scale: float, zero_point: int) -> list[float]:
+    """Real numbers behind quantized ones: (q - zero_point) × scale."""
+    return [(value - zero_point) * scale for value in values]
+
+
+def pixel_table(
+    mean: float, std: float, dtype: str, scale: float, zero_point: int
+) -> tuple[bytes, ...]:
+    """Maps every 8-bit pixel value to the bytes the model wants for it.
+
+    A pixel p becomes the real number (p - mean) / std, and that number becomes an element of
+    `dtype`: itself for `float32`, quantized for the integer types. A channel has only 256 values, so
+    this is computed 256 times instead of once a pixel.
+
+    Args:
+        mean: Subtracted from the pixel, in pixel units (0-255).
+        std: Divisor, in pixel units, not 0.
+        dtype: dtype of the input tensor: `float32`, `int8`, `uint8` or `int16`.
+        scale: Scale of the input tensor; unused for `float32`.
+        zero_point: Zero point of the input tensor; unused for `float32`.
+
+    Returns:
+        One 256-byte table for `bytes.translate` per byte of an element, in memory order.
+    """
+    real = [(pixel - mean) / std for pixel in range(256)]
+    if dtype == "float32":
+        elements = array("f", real).tobytes()
+    else:
+        elements = quantize(real, dtype, scale, zero_point).tobytes()
+    size = ITEM_BYTES[dtype]
+    return tuple(elements[offset::size] for offset in range(size))
+
+
+def softmax(values: Sequence[float]) -> list[float]:
+    """exp(v) / Σ exp(v), shifted by the maximum so that it cannot overflow."""
+    peak = max(values)
+    exponentials = [math.exp(value - peak) for value in values]
+    total = sum(exponentials)
+    return [value / total for value in exponentials]
+
+
+def sigmoid(values: Sequence[float]) -> list[float]:
+    """1 / (1 + exp(-v)) of each value, without overflow for large negative ones."""
+    return [
+        1 / (1 + math.exp(-value)) if value >= 0 else math.exp(value) / (1 + math.exp(value))
+        for value in values
+    ]

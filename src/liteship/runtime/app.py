@@ -1,0 +1,94 @@
+"""The FastAPI application: the OpenAPI document, the user's own routes, and the short list again.
+
+Imported only when something beyond the short list is asked for. Its routes call the functions that
+the short list calls, so the answers are the same.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi import Request as HttpRequest
+from fastapi import Response as HttpResponse
+from fastapi.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+import liteship
+from liteship.errors import PayloadTooLargeError
+from liteship.runtime.asgi import read_body, request_id_from
+from liteship.runtime.http import Request, Response, error_response
+from liteship.runtime.routes import ROUTES, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from liteship.runtime.function import Function
+    from liteship.runtime.routes import Route
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in ("image/png", "image/jpeg", "application/octet-stream")
+        }
+        | {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+def create_app(function: Function) -> FastAPI:
+    """The application of one function, its own routes included."""
+    app = FastAPI(title="liteship", version=liteship.__version__)
+    for (method, path), route in ROUTES.items():
+        app.add_api_route(
+            path,
+            _endpoint(function, route),
+            methods=[method],
+            summary=(route.__doc__ or "").splitlines()[0],
+            openapi_extra=_BODY if method == "POST" else None,
+        )
+    app.add_exception_handler(HTTPException, _not_found)
+    if function.extend is not None:
+        function.extend(app)
+    return app
+
+
+def _endpoint(function: Function, route: Route) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+    async def endpoint(request: HttpRequest) -> HttpResponse:
+        # On Lambda, Mangum keeps the invocation's context here.
+        context = request.scope.get("aws.context")
+        request_id = getattr(context, "aws_request_id", None) or request_id_from(dict(request.headers))
+        try:
+            body = await read_body(request.receive, function.settings.max_body_bytes)
+        except PayloadTooLargeError as error:
+            response = error_response(error, request_id)
+            response.headers["x-request-id"] = request_id
+            function.telemetry.refused(error, response.status)
+            return _http_response(response)
+        headers = dict(request.headers)
+        asked = Request(request.method, request.url.path, headers, body, request_id)
+        return _http_response(await run_in_threadpool(run, route, function, asked))
+
+    return endpoint
+
+
+def _http_response(response: Response) -> HttpResponse:
+    return HttpResponse(response.body, response.status, response.headers)
+
+
+async def _not_found(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Starlette's own refusals (404, 405), in the form of all the others."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    allowed = ", ".join(f"{method} {path}" for method, path in ROUTES)
+    response = Response(
+        status,
+        {
+            "error": f"{request.method} {request.url.path} is not answered here",
+            "reference": "route-unknown",
+            "expected": allowed,
+            "hint": "GET /openapi.json lists every path",
+        },
+        dict(getattr(error, "headers", None) or {}),
+    )
+    return _http_response(response)

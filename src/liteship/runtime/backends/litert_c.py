@@ -1,0 +1,250 @@
+"""LiteRT's C API through ctypes: the default back end; no NumPy, no Python package.
+
+`libLiteRt.so` ships inside the `ai-edge-litert` wheel and exports LiteRT's public C API
+(https://github.com/google-ai-edge/LiteRT/tree/main/litert/c) with the XNNPACK kernels inside. ctypes
+releases the GIL during each call. One instance belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+from liteship.artifact.tensors import TensorSpec
+from liteship.errors import ArtifactError, NotReadyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIBRARY = os.path.join("ai_edge_litert", "libLiteRt.so")
+"""Where the wheel, and so every layer, puts the library below an entry of `sys.path`."""
+
+# LiteRtElementType, litert/c/litert_model_types.h
+_DTYPES = {
+    1: "float32",
+    2: "int32",
+    3: "uint8",
+    4: "int64",
+    6: "bool",
+    7: "int16",
+    9: "int8",
+    11: "float64",
+    13: "uint64",
+    16: "uint32",
+    17: "uint16",
+}
+# LiteRtStatus, litert/c/litert_common.h
+_STATUS = {
+    1: "invalid argument",
+    2: "memory allocation failure",
+    3: "runtime failure",
+    5: "unsupported",
+    500: "file error",
+    501: "invalid flatbuffer",
+    504: "compilation failed",
+}
+_HOST_MEMORY = 1  # LiteRtTensorBufferType, litert_tensor_buffer_types.h
+_LOCK_READ, _LOCK_WRITE = 0, 1  # LiteRtTensorBufferLockMode, litert_common.h
+_CPU = 1  # LiteRtHwAccelerators, litert_common.h
+_PER_TENSOR = 1  # LiteRtQuantizationTypeId, litert_model_types.h
+_RANK_BITS = 0x7F  # LiteRtLayout packs the rank into the low 7 bits, litert_layout.h
+
+
+class _Any(ctypes.Structure):  # litert_any.h
+    _fields_ = (("type", ctypes.c_int32), ("value", ctypes.c_int64))
+
+
+class _EnvironmentOption(ctypes.Structure):  # litert_environment_options.h
+    _fields_ = (("tag", ctypes.c_int32), ("value", _Any))
+
+
+class _Layout(ctypes.Structure):  # litert_layout.h
+    _fields_ = (
+        ("rank", ctypes.c_uint32),
+        ("dimensions", ctypes.c_int32 * 8),
+        ("strides", ctypes.c_uint32 * 8),
+    )
+
+
+class _TensorType(ctypes.Structure):  # litert_model_types.h
+    _fields_ = (("element_type", ctypes.c_int32), ("layout", _Layout))
+
+
+class _PerTensor(ctypes.Structure):  # litert_model_types.h
+    _fields_ = (("scale", ctypes.c_float), ("zero_point", ctypes.c_int64))
+
+
+_INT = 2  # LiteRtAnyType
+_AUTO_REGISTER_ACCELERATORS = 24  # else it looks for four GPU libraries at every start
+_MIN_LOGGER_SEVERITY = 25
+_ERROR = 3  # LiteRtLogSeverity; the default, INFO, writes eight lines at every start
+
+
+def find_library() -> str | None:
+    """Path of `libLiteRt.so` below `sys.path`, without importing the package; None if it is absent."""
+    for entry in sys.path:
+        path = os.path.join(entry, LIBRARY)
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+class LiteRtCInterpreter:
+    """A compiled model with its tensor buffers.
+
+    Args:
+        model: The content of a `.tflite` file.
+
+    Attributes:
+        inputs: Input tensors by name, as the model declares them.
+        outputs: Output tensors by name.
+
+    Raises:
+        NotReadyError: `backend-missing` without the library.
+        ArtifactError: `model-refused` for a model that LiteRT cannot run.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        path = find_library()
+        if path is None:
+            raise NotReadyError(
+                "backend-missing",
+                f"{LIBRARY} is in none of the folders of sys.path",
+                hint="install ai-edge-litert, or add the layer layers/litert to the function",
+            )
+        self._library = ctypes.CDLL(path)
+        self._content = model  # LiteRT reads it in place: it must outlive the compiled model
+        self._destroy: list[tuple[str, ctypes.c_void_p]] = []
+        self._environment = self._create("Environment", *self._environment_options())
+        handle = self._create(
+            "Model",
+            self._environment,
+            ctypes.c_char_p(model),
+            ctypes.c_size_t(len(model)),
+            call="LiteRtCreateModelFromBuffer",
+        )
+        options = self._create("Options")
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
+        self._compiled = self._create("CompiledModel", self._environment, handle, options)
+        signature = self._get("LiteRtGetModelSignature", handle, ctypes.c_size_t(0))
+        self.inputs, self._inputs = self._tensors(signature, "Input")
+        self.outputs, self._outputs = self._tensors(signature, "Output")
+
+    def invoke(self, inputs: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Runs the model once.
+
+        Args:
+            inputs: Each input tensor's bytes by name, exactly `TensorSpec.size_bytes` long.
+
+        Returns:
+            Each output tensor's bytes by name.
+
+        Raises:
+            ValueError: An input is missing or has another size.
+            ArtifactError: `model-refused` if the run itself fails.
+        """
+        for (name, spec), buffer in zip(self.inputs.items(), self._inputs, strict=True):
+            data = inputs.get(name, b"")
+            if len(data) != spec.size_bytes:
+                msg = f"input {spec} takes {spec.size_bytes} bytes, received {len(data)}"
+                raise ValueError(msg)
+            handle = ctypes.c_void_p(buffer)
+            ctypes.memmove(self._lock(handle, _LOCK_WRITE), bytes(data), spec.size_bytes)
+            self._call("LiteRtUnlockTensorBuffer", handle)
+        self._call(
+            "LiteRtRunCompiledModel",
+            self._compiled,
+            ctypes.c_size_t(0),
+            ctypes.c_size_t(len(self._inputs)),
+            self._inputs,
+            ctypes.c_size_t(len(self._outputs)),
+            self._outputs,
+        )
+        results = {}
+        for (name, spec), buffer in zip(self.outputs.items(), self._outputs, strict=True):
+            handle = ctypes.c_void_p(buffer)
+            results[name] = ctypes.string_at(self._lock(handle, _LOCK_READ), spec.size_bytes)
+            self._call("LiteRtUnlockTensorBuffer", handle)
+        return results
+
+    def __del__(self) -> None:
+        for kind, handle in reversed(getattr(self, "_destroy", [])):
+            getattr(self._library, f"LiteRtDestroy{kind}")(handle)
+
+    def _environment_options(self) -> tuple[ctypes.c_int, ctypes.Array[_EnvironmentOption]]:
+        options = (_EnvironmentOption * 2)(
+            _EnvironmentOption(_AUTO_REGISTER_ACCELERATORS, _Any(_INT, _CPU)),
+            _EnvironmentOption(_MIN_LOGGER_SEVERITY, _Any(_INT, _ERROR)),
+        )
+        return ctypes.c_int(len(options)), options
+
+    def _tensors(
+        self, signature: ctypes.c_void_p, direction: str
+    ) -> tuple[dict[str, TensorSpec], ctypes.Array[ctypes.c_void_p]]:
+        count = ctypes.c_size_t()
+        self._call(f"LiteRtGetNumSignature{direction}s", signature, ctypes.byref(count))
+        specs: dict[str, TensorSpec] = {}
+        buffers = (ctypes.c_void_p * count.value)()
+        for position in range(count.value):
+            index = ctypes.c_size_t(position)
+            name = ctypes.c_char_p()
+            self._call(f"LiteRtGetSignature{direction}Name", signature, index, ctypes.byref(name))
+            tensor = self._get(f"LiteRtGetSignature{direction}TensorByIndex", signature, index)
+            spec, kind = self._spec((name.value or b"").decode(), tensor)
+            buffer = self._create(
+                "TensorBuffer",
+                self._environment,
+                ctypes.c_int(_HOST_MEMORY),
+                ctypes.byref(kind),
+                ctypes.c_size_t(spec.size_bytes),
+                call="LiteRtCreateManagedTensorBuffer",
+            )
+            specs[spec.name], buffers[position] = spec, buffer.value
+        return specs, buffers
+
+    def _spec(self, name: str, tensor: ctypes.c_void_p) -> tuple[TensorSpec, _TensorType]:
+        kind = _TensorType()
+        self._call("LiteRtGetRankedTensorType", tensor, ctypes.byref(kind))
+        if kind.element_type not in _DTYPES:
+            raise _refused(f"tensor {name} has LiteRT element type {kind.element_type}", _DTYPES)
+        shape = kind.layout.dimensions[: kind.layout.rank & _RANK_BITS]
+        for axis, size in enumerate(shape):
+            kind.layout.dimensions[axis] = max(size, 1)  # a buffer needs every dimension closed
+        quantization, scheme = _PerTensor(), ctypes.c_int()
+        self._call("LiteRtGetQuantizationTypeId", tensor, ctypes.byref(scheme))
+        if scheme.value == _PER_TENSOR:
+            self._call("LiteRtGetPerTensorQuantization", tensor, ctypes.byref(quantization))
+        dtype = _DTYPES[kind.element_type]
+        return TensorSpec(name, dtype, shape, quantization.scale, quantization.zero_point), kind
+
+    def _lock(self, buffer: ctypes.c_void_p, mode: int) -> ctypes.c_void_p:
+        address = ctypes.c_void_p()
+        self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(address), ctypes.c_int(mode))
+        return address
+
+    def _create(self, kind: str, *arguments: object, call: str = "") -> ctypes.c_void_p:
+        handle = self._get(call or f"LiteRtCreate{kind}", *arguments)
+        self._destroy.append((kind, handle))
+        return handle
+
+    def _get(self, call: str, *arguments: object) -> ctypes.c_void_p:
+        handle = ctypes.c_void_p()
+        self._call(call, *arguments, ctypes.byref(handle))
+        return handle
+
+    def _call(self, call: str, *arguments: object) -> None:
+        # Every argument is a ctypes object: a plain int would be cut to 32 bits.
+        status = getattr(self._library, call)(*arguments)
+        if status != 0:
+            raise _refused(f"{call}: {_STATUS.get(status, 'status')} {status}")
+
+
+def _refused(reason: str, known: Mapping[int, str] | None = None) -> ArtifactError:
+    return ArtifactError(
+        "model-refused",
+        f"LiteRT cannot run this model ({reason})",
+        expected=f"one of {', '.join(known.values())}" if known else None,
+        hint="convert it again with this version of liteship: liteship convert NAME",
+    )

@@ -1,0 +1,72 @@
+"""From a request's bytes to the model's input tensors: one module a wire form."""
+
+from __future__ import annotations
+
+from liteship.errors import InputError, UnsupportedMediaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from liteship.artifact.manifest import Manifest
+
+JSON_TYPE = "application/json"
+BINARY_TYPE = "application/octet-stream"
+
+
+def decode(body: bytes, content_type: str, manifest: Manifest, max_pixels: int) -> dict[str, bytes]:
+    """Turns a body into input tensors, ready for the interpreter.
+
+    Args:
+        body: What the caller sent.
+        content_type: Its media type; parameters such as `charset` are ignored.
+        manifest: The model it is for.
+        max_pixels: Largest picture to decode.
+
+    Returns:
+        Each input tensor's bytes by name.
+
+    Raises:
+        InputError: `body-empty`, or what the codec of this form raises.
+        UnsupportedMediaError: `media-type-unsupported`.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not body:
+        raise InputError(
+            "body-empty",
+            "the request has no body",
+            expected=_accepted(manifest),
+            hint="send the picture or the tensor as the body",
+        )
+    if media_type == JSON_TYPE:
+        from liteship.runtime.codecs.json_form import decode_json
+
+        return decode_json(body, manifest, max_pixels)
+    if media_type == BINARY_TYPE:
+        from liteship.runtime.codecs.binary import decode_binary
+
+        return decode_binary(body, manifest)
+    if media_type.startswith("image/") and manifest.preprocessing.kind == "image":
+        from liteship.runtime.codecs.image import decode_image
+
+        return decode_image(body, manifest, max_pixels)
+    raise UnsupportedMediaError(
+        "media-type-unsupported",
+        f"model {manifest.name} does not read this content type",
+        expected=_accepted(manifest),
+        received=content_type or "no content type",
+        hint="set the content-type header to what the body is",
+    )
+
+
+def sniff_media_type(body: bytes) -> str:
+    """The media type a body looks like: S3 objects rarely carry a true one."""
+    from liteship.runtime.codecs.image import FORMATS
+
+    for media_type, image_format in FORMATS.items():
+        if image_format.matches(body):
+            return media_type
+    return JSON_TYPE if body.lstrip()[:1] in {b"{", b"["} else BINARY_TYPE
+
+
+def _accepted(manifest: Manifest) -> str:
+    pictures = "image/png, image/jpeg, " if manifest.preprocessing.kind == "image" else ""
+    return f"{pictures}{JSON_TYPE} or {BINARY_TYPE}"

@@ -1,0 +1,150 @@
+"""A function at run time: settings, telemetry, the loaded model, and the two ways in."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cached_property, partial
+
+from liteship.artifact.folder import Artifact
+from liteship.errors import LiteshipError, NotReadyError
+from liteship.runtime.predictor import Predictor
+from liteship.runtime.settings import Settings
+from liteship.runtime.telemetry import create_telemetry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from fastapi import FastAPI
+
+    from liteship.runtime.asgi import AsgiApplication
+    from liteship.runtime.predictor import Postprocess, Preprocess
+    from liteship.runtime.telemetry import Handler
+
+
+class Function:
+    """What `app.py` creates once, at start.
+
+        handler = Function(__file__)
+
+    It loads the artifact in the folder `model` beside the file, runs the self-test, and is then
+    both the Lambda handler (`handler(event, context)`) and the ASGI application (`handler.asgi`).
+
+    Args:
+        home: The `__file__` of the function's `app.py`.
+        preprocess: Replaces the manifest's preprocessing.
+        postprocess: Replaces the manifest's postprocessing.
+        extend: Adds routes of its own to the FastAPI application; called when that is first needed.
+        environ: Settings; the process's environment by default.
+
+    A model that cannot be loaded, or answers its golden input wrongly, does not end the process:
+    every request then gets a 503 that says why, and readiness stays false.
+    """
+
+    def __init__(
+        self,
+        home: str,
+        *,
+        preprocess: Preprocess | None = None,
+        postprocess: Postprocess | None = None,
+        extend: Callable[[FastAPI], None] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        environ = os.environ if environ is None else environ
+        self.settings = Settings(environ)
+        self.telemetry = create_telemetry(self.settings.observability, environ)
+        self.extend = extend
+        self._predictor: Predictor | None = None
+        self._failure: LiteshipError | None = None
+        start = time.perf_counter()
+        try:
+            predictor = Predictor(
+                Artifact.load(os.path.join(os.path.dirname(os.path.abspath(home)), "model")),
+                backend=self.settings.backend,
+                max_pixels=self.settings.max_pixels,
+                preprocess=preprocess,
+                postprocess=postprocess,
+            )
+            predictor.warm_up()
+        except LiteshipError as error:
+            self._failure = error
+            self.telemetry.error("model not ready", **error.as_dict())
+            return
+        self._predictor = predictor
+        self.telemetry.info(
+            "model ready",
+            model=predictor.manifest.name,
+            version=predictor.manifest.version,
+            load_ms=round((time.perf_counter() - start) * 1e3, 2),
+            init_ms=round(_process_age_ms(), 2),
+        )
+
+    def require_predictor(self) -> Predictor:
+        """The loaded model.
+
+        Raises:
+            NotReadyError: `model-not-ready`, with the reason.
+        """
+        if self._predictor is None:
+            failure = self._failure
+            raise NotReadyError(
+                failure.reference if failure else "model-not-ready",
+                f"the model is not ready: {failure.message if failure else 'not loaded'}",
+                expected=failure.expected if failure else None,
+                received=failure.received if failure else None,
+                hint=failure.hint if failure else "wait until /health/ready answers 200",
+            )
+        return self._predictor
+
+    def __call__(self, event: object, context: object) -> object:
+        """The Lambda handler; see `liteship.runtime.lambda_handler.handle`."""
+        return self._handler(event, context)
+
+    @cached_property
+    def asgi(self) -> AsgiApplication:
+        """The ASGI application that every HTTP server can run."""
+        from liteship.runtime.asgi import AsgiApplication
+
+        return AsgiApplication(self)
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The FastAPI application, for everything beyond the short list."""
+        from liteship.runtime.app import create_app
+
+        return create_app(self)
+
+    @cached_property
+    def mangum(self) -> Handler:
+        """The FastAPI application as a Lambda handler of HTTP events."""
+        from mangum import Mangum
+
+        application: Any = Mangum(self.app, lifespan="off")
+        return application  # type: ignore[no-any-return]
+
+    @cached_property
+    def s3(self) -> Any:
+        """The boto3 client, made when the first object arrives."""
+        from liteship.runtime.triggers.s3 import create_client
+
+        return create_client()
+
+    @cached_property
+    def _handler(self) -> Handler:
+        from liteship.runtime.lambda_handler import handle
+
+        return self.telemetry.wrap(partial(handle, self))
+
+
+def _process_age_ms() -> float:
+    """Milliseconds since this process was started; 0.0 where /proc does not say."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            started_ticks = int(file.read().rpartition(b")")[2].split()[19])
+        with open("/proc/uptime", "rb") as file:
+            uptime_s = float(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return max(uptime_s - started_ticks / os.sysconf("SC_CLK_TCK"), 0.0) * 1e3

@@ -1,0 +1,111 @@
+"""The only place that knows Lambda: tells events apart and answers each in its own form."""
+
+from __future__ import annotations
+
+import base64
+
+from liteship.errors import InputError
+from liteship.runtime.http import Request, Response, error_response
+from liteship.runtime.routes import answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from liteship.runtime.function import Function
+
+
+def handle(function: Function, event: object, context: object) -> object:
+    """Answers one event.
+
+    Args:
+        function: The function it is for.
+        event: An HTTP event (API Gateway 1.0 and 2.0, function URL, load balancer), or an S3
+            notification.
+        context: Lambda's context; only its request id is read here.
+
+    Returns:
+        The HTTP response, or what was done with each S3 record.
+
+    Raises:
+        InputError: `event-unknown` for an event of any other form.
+        LiteshipError: An S3 notification could not be processed now; Lambda will send it again.
+    """
+    if isinstance(event, dict):
+        if "requestContext" in event and ("httpMethod" in event or "http" in event["requestContext"]):
+            return _handle_http(function, event, context)
+        if event.get("Event") == "s3:TestEvent":
+            function.telemetry.info("S3 test event acknowledged", bucket=event.get("Bucket"))
+            return {"results": []}
+        if _is_s3(event):
+            from liteship.runtime.triggers.s3 import handle_s3
+
+            return handle_s3(function, event)
+    keys = ", ".join(sorted(map(str, event))) if isinstance(event, dict) else type(event).__name__
+    raise InputError(
+        "event-unknown",
+        "the event has no form that this function answers",
+        expected="an API Gateway, function URL or load balancer event, or an S3 notification",
+        received=f"{keys:.200}" or "an empty object",
+        hint="see tests/data/events for an example of each form",
+    )
+
+
+def _is_s3(event: dict[str, Any]) -> bool:
+    records = event.get("Records")
+    return (
+        isinstance(records, list)
+        and bool(records)
+        and all(isinstance(each, dict) and each.get("eventSource") == "aws:s3" for each in records)
+    )
+
+
+def _handle_http(function: Function, event: dict[str, Any], context: object) -> object:
+    request_id = str(getattr(context, "aws_request_id", "") or "unknown")
+    try:
+        request = _http_request(event, request_id)
+    except InputError as error:
+        response = error_response(error, request_id)
+        function.telemetry.refused(error, response.status)
+        return _http_response(response)
+    response_of_short_list = answer(function, request)
+    if response_of_short_list is not None:
+        return _http_response(response_of_short_list)
+    return function.mangum(event, context)
+
+
+def _http_request(event: dict[str, Any], request_id: str) -> Request:
+    """Both payload versions: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
+    http = event["requestContext"].get("http")
+    if http:
+        method, path = http.get("method", ""), event.get("rawPath", "")
+        stage = event["requestContext"].get("stage", "$default")
+        if stage != "$default":
+            path = path.removeprefix(f"/{stage}")
+    else:
+        method, path = event["httpMethod"], event.get("path", "")
+    headers = event.get("headers") or {
+        name: values[-1] for name, values in (event.get("multiValueHeaders") or {}).items()
+    }
+    body = event.get("body") or ""
+    try:
+        content = (
+            base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+        )
+    except ValueError as error:
+        raise InputError(
+            "base64-invalid",
+            f"the event's body is not base64: {error}",
+            hint="set isBase64Encoded only for a body that is encoded",
+        ) from error
+    lower = {str(name).lower(): str(value) for name, value in headers.items()}
+    return Request(str(method).upper(), str(path), lower, content, request_id)
+
+
+def _http_response(response: Response) -> dict[str, object]:
+    return {
+        "statusCode": response.status,
+        "headers": response.headers,
+        "body": response.body.decode(),
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,233 @@
+"""Preprocess → invoke → postprocess. Knows no HTTP and no cloud.
+
+The conversion measures accuracy through this very code, so what is measured is what is deployed.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from time import perf_counter
+
+from liteship.artifact.folder import Artifact
+from liteship.errors import ArtifactError, NotReadyError
+from liteship.quantization import TYPECODES, dequantize, sigmoid, softmax
+from liteship.runtime.codecs import decode
+from liteship.runtime.interpreter import create_interpreter
+from liteship.runtime.settings import MAX_PIXELS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from liteship.artifact.tensors import TensorSpec
+    from liteship.runtime.interpreter import Interpreter
+
+    Preprocess = Callable[[bytes, str], Mapping[str, bytes]]
+    """Body and content type in; each input tensor's bytes by name out."""
+    Postprocess = Callable[[Mapping[str, Sequence[float]]], dict[str, object]]
+    """Real outputs by name in; the answer's fields out."""
+
+GOLDEN_TOLERANCE = 0.1
+"""Part of the greatest golden output that another processor's rounding may differ by; for quantized
+outputs two steps are allowed at least. A misread operator is off by far more."""
+
+
+class Prediction:
+    """One answer.
+
+    Args:
+        fields: JSON-ready: `predictions` or `outputs`, then `model` and `version`.
+        timings_ms: Milliseconds spent in `preprocess`, `invoke` and `postprocess`.
+        confidence: Best score of a classification, else None.
+    """
+
+    __slots__ = ("confidence", "fields", "timings_ms")
+
+    def __init__(
+        self, fields: dict[str, object], timings_ms: dict[str, float], confidence: float | None
+    ) -> None:
+        self.fields = fields
+        self.timings_ms = timings_ms
+        self.confidence = confidence
+
+
+class Predictor:
+    """A loaded model.
+
+    May be called by several threads at once: each call borrows an interpreter of its own, and a
+    new one is made when all are in use. The caller bounds how many calls run at once.
+
+    Args:
+        artifact: The verified model.
+        backend: One of `interpreter.BACKENDS`.
+        max_pixels: Largest picture to decode.
+        preprocess: Replaces the manifest's preprocessing.
+        postprocess: Replaces the manifest's postprocessing.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        *,
+        backend: str = "litert-c",
+        max_pixels: int = MAX_PIXELS,
+        preprocess: Preprocess | None = None,
+        postprocess: Postprocess | None = None,
+    ) -> None:
+        self.artifact = artifact
+        self.manifest = artifact.manifest
+        self._backend = backend
+        self._max_pixels = max_pixels
+        self._preprocess = preprocess
+        self._postprocess = postprocess
+        self._idle: list[Interpreter] = []  # append and pop are atomic
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], *, backend: str = "litert-c") -> Predictor:
+        """Reads, verifies and warms up the model in an artifact folder.
+
+        Raises:
+            ArtifactError: The artifact cannot be used.
+            NotReadyError: The runtime cannot run it, or runs it wrongly.
+        """
+        predictor = cls(Artifact.load(folder), backend=backend)
+        predictor.warm_up()
+        return predictor
+
+    def warm_up(self) -> None:
+        """Runs the golden input and compares: the first inference, and the self-test.
+
+        Raises:
+            NotReadyError: `self-test-failed` if the outputs are not the golden ones.
+            ArtifactError: `tensors-differ` if the model is not what the manifest says.
+        """
+        interpreter = self._borrow()
+        specs = self.manifest.inputs
+        names = [spec.name for spec in specs]
+        found = [*interpreter.inputs.values(), *interpreter.outputs.values()]
+        declared = [*specs, *self.manifest.outputs]
+        if sorted(map(str, found)) != sorted(map(str, declared)):
+            raise ArtifactError(
+                "tensors-differ",
+                "the model's tensors are not the ones that model.json describes",
+                expected=", ".join(map(str, declared)),
+                received=", ".join(map(str, found)),
+                hint="convert the model again: liteship convert NAME",
+            )
+        golden = dict(zip(names, self.artifact.golden_inputs, strict=True))
+        outputs = interpreter.invoke(golden)
+        for spec, expected in zip(self.manifest.outputs, self.manifest.golden.outputs, strict=True):
+            difference, tolerance = _golden_difference(outputs[spec.name], expected, spec)
+            if not difference <= tolerance:  # a NaN must fail
+                raise NotReadyError(
+                    "self-test-failed",
+                    f"back end {self._backend} answers the golden input of {self.manifest.name} "
+                    f"version {self.manifest.version} wrongly at output {spec.name}",
+                    expected=f"a difference of at most {tolerance:.6g}",
+                    received=f"{difference:.6g}",
+                    hint="use the runtime version that the model was converted with",
+                )
+        self._idle.append(interpreter)
+
+    def predict(self, body: bytes, content_type: str) -> Prediction:
+        """Answers one request.
+
+        Args:
+            body: A picture, raw tensors or JSON; see `liteship.runtime.codecs`.
+            content_type: Which of these it is.
+
+        Raises:
+            InputError: The body is not what this model takes.
+        """
+        start = perf_counter()
+        if self._preprocess is not None:
+            tensors = dict(self._preprocess(body, content_type))
+        else:
+            tensors = decode(body, content_type, self.manifest, self._max_pixels)
+        prepared = perf_counter()
+        outputs = self.invoke(tensors)
+        invoked = perf_counter()
+        fields, confidence = self._answer(outputs)
+        timings_ms = {
+            "preprocess": (prepared - start) * 1e3,
+            "invoke": (invoked - prepared) * 1e3,
+            "postprocess": (perf_counter() - invoked) * 1e3,
+        }
+        return Prediction(fields, timings_ms, confidence)
+
+    def invoke(self, tensors: Mapping[str, bytes]) -> dict[str, list[float]]:
+        """Runs the model once.
+
+        Args:
+            tensors: Each input tensor's bytes by name.
+
+        Returns:
+            Each output tensor's elements as real numbers, row-major, by name.
+
+        Raises:
+            ArtifactError: `output-not-finite`.
+        """
+        interpreter = self._borrow()
+        raw = interpreter.invoke(tensors)
+        self._idle.append(interpreter)
+        outputs = {spec.name: _real(raw[spec.name], spec) for spec in self.manifest.outputs}
+        for name, values in outputs.items():
+            if not all(map(math.isfinite, values)):
+                raise ArtifactError(
+                    "output-not-finite",
+                    f"model {self.manifest.name} gave NaN or infinity at output {name}",
+                    hint="look at the input that did it; the model may divide by zero",
+                )
+        return outputs
+
+    def _borrow(self) -> Interpreter:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return create_interpreter(self.artifact.model, self._backend)
+
+    def _answer(self, outputs: dict[str, list[float]]) -> tuple[dict[str, object], float | None]:
+        identity: dict[str, object] = {
+            "model": self.manifest.name,
+            "version": self.manifest.version,
+        }
+        if self._postprocess is not None:
+            return self._postprocess(outputs) | identity, None
+        labels = self.manifest.postprocessing.labels
+        if not labels:
+            tensors = [
+                {"name": spec.name, "shape": list(spec.item_shape), "data": outputs[spec.name]}
+                for spec in self.manifest.outputs
+            ]
+            return {"outputs": tensors} | identity, None
+        scores = self._activate(outputs[self.manifest.outputs[0].name])
+        best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+        predictions = [
+            {"label": labels[index], "score": scores[index]}
+            for index in best[: self.manifest.postprocessing.top_k]
+        ]
+        return {"predictions": predictions} | identity, scores[best[0]]
+
+    def _activate(self, values: list[float]) -> list[float]:
+        activation = self.manifest.postprocessing.activation
+        if activation == "softmax":
+            return softmax(values)
+        return sigmoid(values) if activation == "sigmoid" else values
+
+
+def _real(data: bytes, spec: TensorSpec) -> list[float]:
+    values = array(TYPECODES[spec.dtype], data)
+    if spec.is_quantized:
+        return dequantize(values, spec.scale, spec.zero_point)
+    return list(map(float, values))
+
+
+def _golden_difference(received: bytes, expected: bytes, spec: TensorSpec) -> tuple[float, float]:
+    """Greatest difference between two outputs, and how much of it is allowed, in real numbers."""
+    want, have = _real(expected, spec), _real(received, spec)
+    differences = [abs(a - b) for a, b in zip(have, want, strict=True)]
+    if any(map(math.isnan, differences)):
+        return math.nan, 0.0
+    return max(differences), max(2 * spec.scale, GOLDEN_TOLERANCE * max(map(abs, want)))

@@ -1,0 +1,36 @@
+"""liteship's own protocol: `POST /predict`, and the two health questions platforms ask."""
+
+from __future__ import annotations
+
+from liteship.runtime.http import Request, Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from liteship.runtime.function import Function
+
+
+def predict(function: Function, request: Request) -> Response:
+    """Answers a picture, raw tensors or JSON with predictions; timings are in `server-timing`."""
+    predictor = function.require_predictor()
+    prediction = predictor.predict(request.body, request.headers.get("content-type", ""))
+    function.telemetry.predicted(prediction)
+    timing = ", ".join(f"{name};dur={ms:.2f}" for name, ms in prediction.timings_ms.items())
+    return Response(200, prediction.fields, {"server-timing": timing})
+
+
+def live(_function: Function, _request: Request) -> Response:
+    """The process answers."""
+    return Response(200, {"live": True})
+
+
+def ready(function: Function, _request: Request) -> Response:
+    """The model is loaded and has answered its golden input; 503 with the reason otherwise."""
+    manifest = function.require_predictor().manifest
+    return Response(200, {"ready": True, "model": manifest.name, "version": manifest.version})
+
+
+ROUTES = {
+    ("POST", "/predict"): predict,
+    ("GET", "/health/live"): live,
+    ("GET", "/health/ready"): ready,
+}

@@ -1,0 +1,90 @@
+"""The runtime's settings: environment variables, read and validated once; standard library only."""
+
+from __future__ import annotations
+
+from liteship.errors import ConfigurationError
+from liteship.runtime.interpreter import BACKENDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Largest request body by default. Lambda takes 6 MB of JSON, in which a base64 body may hold 4.5 MB
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html); the same limit everywhere
+makes the answers the same everywhere."""
+
+MAX_OBJECT_BYTES = 32 * 1024 * 1024
+"""Largest S3 object by default: held in memory while it is decoded."""
+
+MAX_PIXELS = 25_000_000
+"""Largest picture by default: 75 MB when decoded to RGB."""
+
+OBSERVABILITY = ("lean", "powertools")
+
+
+class Settings:
+    """What a function is told by its environment.
+
+    Args:
+        environ: The environment; every variable has a default.
+
+    Attributes:
+        backend: `LITESHIP_BACKEND`, one of `interpreter.BACKENDS`.
+        max_body_bytes: `LITESHIP_MAX_BODY_BYTES`, for HTTP bodies.
+        max_object_bytes: `LITESHIP_MAX_OBJECT_BYTES`, for S3 objects.
+        max_pixels: `LITESHIP_MAX_PIXELS`, for pictures.
+        observability: `LITESHIP_OBSERVABILITY`, one of `OBSERVABILITY`.
+        input_prefix: `LITESHIP_S3_INPUT_PREFIX`; objects below it are answered.
+        output_prefix: `LITESHIP_S3_OUTPUT_PREFIX`; results are written below it.
+        port: `PORT`, for the HTTP server.
+        workers: `LITESHIP_WORKERS`, predictions the HTTP server runs at once.
+
+    Raises:
+        ConfigurationError: `environment-invalid`, with every problem found.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._problems: list[str] = []
+        self.backend = self._choice("LITESHIP_BACKEND", BACKENDS)
+        self.max_body_bytes = self._number("LITESHIP_MAX_BODY_BYTES", MAX_BODY_BYTES)
+        self.max_object_bytes = self._number("LITESHIP_MAX_OBJECT_BYTES", MAX_OBJECT_BYTES)
+        self.max_pixels = self._number("LITESHIP_MAX_PIXELS", MAX_PIXELS)
+        self.observability = self._choice("LITESHIP_OBSERVABILITY", OBSERVABILITY)
+        self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")
+        self.output_prefix = environ.get("LITESHIP_S3_OUTPUT_PREFIX", "results/")
+        self.port = self._number("PORT", 8080)
+        self.workers = self._number("LITESHIP_WORKERS", 1)
+        if prefixes_overlap(self.input_prefix, self.output_prefix):
+            self._problems.append(
+                f"LITESHIP_S3_INPUT_PREFIX {self.input_prefix!r} and LITESHIP_S3_OUTPUT_PREFIX "
+                f"{self.output_prefix!r} overlap: every result would be an input"
+            )
+        if self._problems:
+            raise ConfigurationError(
+                "environment-invalid",
+                "the environment variables cannot be used",
+                problems=self._problems,
+                hint="correct function.toml and deploy again",
+            )
+
+    def _number(self, name: str, default: int) -> int:
+        text = self._environ.get(name, "") or str(default)
+        if text.isascii() and text.isdigit() and int(text) > 0:
+            return int(text)
+        self._problems.append(f"{name}: expected a whole number above 0, received {text!r:.60}")
+        return default
+
+    def _choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        text = self._environ.get(name, "") or allowed[0]
+        if text not in allowed:
+            self._problems.append(
+                f"{name}: expected one of {', '.join(allowed)}, received {text!r:.60}"
+            )
+        return text
+
+
+def prefixes_overlap(first: str, second: str) -> bool:
+    """Whether an S3 key can start with both prefixes; an empty prefix overlaps with every other."""
+    return first.startswith(second) or second.startswith(first)

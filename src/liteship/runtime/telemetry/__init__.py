@@ -1,0 +1,97 @@
+"""Logs and metrics: one JSON line each, written by Powertools or by the lean writer.
+
+Both write the same fields: `lean` with the standard library, `powertools` with AWS Lambda
+Powertools' Logger, Metrics and Tracer. `function.toml` chooses.
+"""
+
+from __future__ import annotations
+
+from liteship.errors import LiteshipError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Protocol
+
+    from liteship.runtime.predictor import Prediction
+
+    Handler = Callable[[object, object], object]
+
+    class Writer(Protocol):
+        """What the two writers offer."""
+
+        def log(self, level: str, message: str, fields: Mapping[str, object]) -> None:
+            """Writes one log line; called two frames below the code that has something to say."""
+
+        def metric(self, name: str, unit: str, value: float) -> None:
+            """Adds a value to the metrics of this invocation."""
+
+        def wrap(self, handler: Handler) -> Handler:
+            """Runs a Lambda handler with its context in every log line and its metrics written."""
+
+
+class Telemetry:
+    """What the runtime reports.
+
+    Args:
+        writer: Where lines go, and in which form.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.wrap = writer.wrap
+
+    def info(self, message: str, **fields: object) -> None:
+        """Something happened as it should."""
+        self._writer.log("INFO", message, fields)
+
+    def warning(self, message: str, **fields: object) -> None:
+        """Something was refused or ignored, and somebody may want to know."""
+        self._writer.log("WARNING", message, fields)
+
+    def error(self, message: str, **fields: object) -> None:
+        """Something failed that should not have."""
+        self._writer.log("ERROR", message, fields)
+
+    def predicted(self, prediction: Prediction) -> None:
+        """A prediction was answered."""
+        fields = {f"{name}_ms": round(ms, 3) for name, ms in prediction.timings_ms.items()}
+        model = {key: prediction.fields[key] for key in ("model", "version")}
+        self._writer.log("INFO", "predicted", model | fields)
+        self._writer.metric("Predictions", "Count", 1)
+        self._writer.metric("InvokeTime", "Milliseconds", prediction.timings_ms["invoke"])
+
+    def refused(self, error: Exception, status: int) -> None:
+        """A request got an error for an answer; an unexpected one is logged with its traceback."""
+        fields: dict[str, object] = {"status": status}
+        if isinstance(error, LiteshipError):
+            fields |= error.as_dict()
+        else:
+            import traceback
+
+            fields["error"] = f"{type(error).__name__}: {error}"
+            fields["traceback"] = "".join(traceback.format_exception(error))
+        self._writer.log("ERROR" if status >= 500 else "WARNING", "refused", fields)
+        self._writer.metric("Errors" if status >= 500 else "Refusals", "Count", 1)
+
+
+def create_telemetry(observability: str, environ: Mapping[str, str]) -> Telemetry:
+    """Telemetry by the writer that `function.toml` asks for, one of `settings.OBSERVABILITY`."""
+    if observability == "powertools":
+        from liteship.runtime.telemetry.powertools import PowertoolsWriter
+
+        return Telemetry(PowertoolsWriter(environ))
+    from liteship.runtime.telemetry.lean import LeanWriter
+
+    return Telemetry(LeanWriter(environ))
+
+
+def service_name(environ: Mapping[str, str]) -> str:
+    """The name that every line carries, as Powertools reads it; else the function's own."""
+    name = environ.get("POWERTOOLS_SERVICE_NAME") or environ.get("AWS_LAMBDA_FUNCTION_NAME")
+    return name or "liteship"
+
+
+def metrics_namespace(environ: Mapping[str, str]) -> str:
+    """CloudWatch namespace of the metrics, as Powertools reads it."""
+    return environ.get("POWERTOOLS_METRICS_NAMESPACE") or "liteship"

@@ -1,0 +1,1 @@
+"""What wakes a function besides HTTP: one module an event source."""

@@ -1,0 +1,213 @@
+"""S3 uploads: each object below the input prefix gets a result object below the output prefix.
+
+Delivery is at least once and unordered
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html), so a result's key is
+derived from the object's key and its version or ETag: answering twice writes the same object twice.
+A broken object gets a result that says what is wrong with it; an outage raises, so that Lambda sends
+the event again. boto3 is imported here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from urllib.parse import unquote_plus
+
+from liteship.errors import InputError, NotReadyError, PayloadTooLargeError
+from liteship.runtime.codecs import sniff_media_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from liteship.runtime.function import Function
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 20
+
+
+class S3Object:
+    """One object that a notification speaks of.
+
+    Args:
+        bucket: Its bucket.
+        key: Its key, decoded.
+        size_bytes: Its size, 0 where the event does not say.
+        identity: Version id or ETag, as the event has it.
+    """
+
+    __slots__ = ("bucket", "identity", "key", "size_bytes")
+
+    def __init__(self, bucket: str, key: str, size_bytes: int, identity: str) -> None:
+        self.bucket = bucket
+        self.key = key
+        self.size_bytes = size_bytes
+        self.identity = identity
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> S3Object:
+        """Reads one record of a notification, any eventVersion from 2.0.
+
+        Keys in notifications are form-encoded, a space as `+`
+        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
+
+        Raises:
+            InputError: `event-invalid`.
+        """
+        version = str(record.get("eventVersion", ""))
+        try:
+            s3_object = record["s3"]["object"]
+            found = cls(
+                bucket=record["s3"]["bucket"]["name"],
+                key=unquote_plus(s3_object["key"], errors="strict"),
+                size_bytes=int(s3_object.get("size") or 0),
+                identity=str(s3_object.get("versionId") or s3_object.get("eTag") or "unversioned"),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                "event-invalid",
+                f"the S3 record cannot be read: {type(error).__name__} {error}",
+                expected="s3.bucket.name and s3.object.key",
+                hint="see tests/data/events/s3_put.json for the form",
+            ) from error
+        if not version.startswith("2."):
+            raise InputError(
+                "event-version",
+                f"the S3 record of {found.key} has a version that this function does not know",
+                expected="eventVersion 2.x",
+                received=version or "none",
+                hint="update liteship",
+            )
+        return found
+
+
+def handle_s3(function: Function, event: dict[str, Any]) -> dict[str, object]:
+    """Answers every record of a notification.
+
+    All records are tried before a failure is raised: one that cannot be read now must not keep the
+    others waiting.
+
+    Returns:
+        `results`: for each record its bucket, key and either the result's key or why it was ignored.
+
+    Raises:
+        InputError: `event-invalid` or `event-version`.
+        NotReadyError: The model is not loaded.
+        botocore.exceptions.BotoCoreError, ClientError: S3 cannot be reached or refuses.
+    """
+    function.require_predictor()
+    objects = [S3Object.from_record(record) for record in event["Records"]]
+    results: list[dict[str, object]] = []
+    failures: list[Exception] = []
+    for each in objects:
+        try:
+            results.append(_answer_object(function, each))
+        except Exception as error:  # noqa: BLE001  # raised again below, after the other records
+            function.telemetry.refused(error, 500)
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return {"results": results}
+
+
+def _answer_object(function: Function, s3_object: S3Object) -> dict[str, object]:
+    identity: dict[str, object] = {"bucket": s3_object.bucket, "key": s3_object.key}
+    settings = function.settings
+    ignored = None
+    if s3_object.key.startswith(settings.output_prefix):
+        ignored = f"it lies below the output prefix {settings.output_prefix}"
+    elif not s3_object.key.startswith(settings.input_prefix):
+        ignored = f"it does not lie below the input prefix {settings.input_prefix}"
+    elif s3_object.key.endswith("/"):
+        ignored = "it stands for a folder"
+    if ignored:
+        function.telemetry.warning("object ignored", **identity, reason=ignored)
+        return identity | {"ignored": ignored}
+
+    start = time.perf_counter()
+    try:
+        body = _download(function, s3_object)
+        prediction = function.require_predictor().predict(body, sniff_media_type(body))
+    except NotReadyError:
+        raise
+    except InputError as error:
+        function.telemetry.refused(error, 400)
+        content = error.as_dict()
+    else:
+        function.telemetry.predicted(prediction)
+        content = prediction.fields
+    result_key = _result_key(function, s3_object)
+    function.s3.put_object(
+        Bucket=s3_object.bucket,
+        Key=result_key,
+        Body=json.dumps(identity | content, ensure_ascii=False, indent=2).encode() + b"\n",
+        ContentType="application/json",
+    )
+    total_ms = round((time.perf_counter() - start) * 1e3, 2)
+    function.telemetry.info("object answered", **identity, result=result_key, total_ms=total_ms)
+    return identity | {"result": result_key}
+
+
+def _download(function: Function, s3_object: S3Object) -> bytes:
+    """The object's content; updates `s3_object.identity` to what was really read.
+
+    Raises:
+        InputError: `object-gone`, `object-empty`.
+        PayloadTooLargeError: `object-too-large`, before anything is downloaded.
+    """
+    limit_bytes = function.settings.max_object_bytes
+    _check_size(s3_object, s3_object.size_bytes, limit_bytes)
+    client = function.s3
+    try:
+        response = client.get_object(Bucket=s3_object.bucket, Key=s3_object.key)
+    except client.exceptions.NoSuchKey as error:
+        raise InputError(
+            "object-gone",
+            f"s3://{s3_object.bucket}/{s3_object.key} is not there any more",
+            hint="upload it again if it was deleted by mistake",
+        ) from error
+    version = response.get("VersionId")
+    if version in {None, "null"}:
+        version = response["ETag"].strip('"')
+    s3_object.identity = version
+    _check_size(s3_object, response["ContentLength"], limit_bytes)
+    if response["ContentLength"] == 0:
+        raise InputError(
+            "object-empty",
+            f"s3://{s3_object.bucket}/{s3_object.key} is empty",
+            hint="upload the picture again",
+        )
+    body: bytes = response["Body"].read()
+    return body
+
+
+def _check_size(s3_object: S3Object, size_bytes: int, limit_bytes: int) -> None:
+    if size_bytes > limit_bytes:
+        raise PayloadTooLargeError(
+            "object-too-large",
+            f"s3://{s3_object.bucket}/{s3_object.key} is too large",
+            expected=f"at most {limit_bytes:,} bytes",
+            received=f"{size_bytes:,} bytes",
+            hint="upload it smaller, or raise max_object_bytes and memory_mib in function.toml",
+        )
+
+
+def _result_key(function: Function, s3_object: S3Object) -> str:
+    settings = function.settings
+    name = s3_object.key.removeprefix(settings.input_prefix)
+    return f"{settings.output_prefix}{name}.{s3_object.identity.strip(chr(34))}.json"
+
+
+def create_client() -> Any:
+    """A boto3 S3 client with timeouts that leave a function time to report a failure."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "max_attempts": 2},
+        ),
+    )
