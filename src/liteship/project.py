@@ -264,7 +264,10 @@ def read_config(path: Path) -> FunctionConfig:
 def _problem(error: object) -> str:
     """One validation error as `key: what is allowed; received …`."""
     fields = error if isinstance(error, dict) else {}
-    key = ".".join(str(part) for part in fields["loc"] if part not in {"image", "tensor"})
+    place = list(fields["loc"])
+    if place[0] == "input" and place[1:2] in (["image"], ["tensor"]):
+        del place[1]  # the kind that chose the section's class, not a key
+    key = ".".join(map(str, place))
     text = str(fields["msg"]).removeprefix("Value error, ")
     if fields["type"] == "extra_forbidden":
         return f"{key}: unknown key"

@@ -45,7 +45,7 @@ class Artifact:
         model_path = os.path.join(folder, MODEL_FILE)
         model = _read(model_path)
         digest = hashlib.sha256(model).hexdigest()
-        if digest != manifest.sha256:
+        if (digest, len(model)) != (manifest.sha256, manifest.size_bytes):
             raise ArtifactError(
                 "artifact-digest",
                 f"{model_path} is not the model that {MANIFEST_FILE} describes",
@@ -103,14 +103,17 @@ def _read(path: str) -> bytes:
 
 def _decompress(path: str, size: int) -> bytes:
     """The golden inputs' bytes; never more than `size` + 1 of them, however the file may lie."""
+    stream = zlib.decompressobj()
+    content = b""
     try:
-        content = zlib.decompressobj().decompress(_read(path), size + 1)
+        content = stream.decompress(_read(path), size + 1)
     except zlib.error as error:
-        content = b""
         received = str(error)
     else:
-        received = f"{len(content)} bytes or more"
-    if len(content) != size:
+        received = f"{len(content)} bytes" + ("" if stream.eof else ", and the file does not end there")
+        if stream.unused_data:
+            received += f", then {len(stream.unused_data)} bytes of something else"
+    if len(content) != size or not stream.eof or stream.unused_data:
         raise ArtifactError(
             "artifact-golden",
             f"{path} does not hold the model's input tensors",

@@ -285,8 +285,15 @@ def _read_tensor(reader: FieldReader) -> TensorSpec:
         zero_point=reader.take("zero_point", int, 0),
     )
     reader.close()
+    if spec.scale < 0:
+        reader.problems.append(f"{reader.where}.scale: expected 0 or more, received {spec.scale:g}")
     if spec.scale > 0 and spec.dtype not in INTEGER_RANGE:
         reader.problems.append(f"{reader.where}: {spec.dtype} cannot carry a scale")
+    least, greatest = INTEGER_RANGE.get(spec.dtype, (0, 0))
+    if spec.is_quantized and not least <= spec.zero_point <= greatest:
+        reader.problems.append(
+            f"{reader.where}.zero_point: expected a value of {spec.dtype}, received {spec.zero_point}"
+        )
     return spec
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,7 @@ class FieldReader:
             problems.append(f"{where}: expected an object, received {type(value).__name__}")
 
     def take(self, key: str, kind: type | tuple[type, ...], default: object = ...) -> Any:
-        """The value of `key` if it is of `kind`, else the default, else a problem and an empty value."""
+        """The value of `key` if it is of `kind`; else the default, or a problem and an empty value."""
         self.seen.add(key)
         value = self.fields.get(key, default)
         kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -42,6 +44,9 @@ class FieldReader:
             self.problems.append(
                 f"{self.where}.{key}: expected {names}, received {type(value).__name__} {value!r:.60}"
             )
+            return kinds[0]()
+        if not _is_finite(value):
+            self.problems.append(f"{self.where}.{key}: expected a finite number, received {value!r}")
             return kinds[0]()
         return value
 
@@ -59,7 +64,11 @@ class FieldReader:
     def items(self, key: str, kind: type | tuple[type, ...]) -> list[Any]:
         """The list under `key`, every element of `kind`."""
         values = self.take(key, list)
-        wrong = [v for v in values if not isinstance(v, kind) or isinstance(v, bool)]
+        wrong = [
+            value
+            for value in values
+            if not isinstance(value, kind) or isinstance(value, bool) or not _is_finite(value)
+        ]
         if wrong:
             self.problems.append(f"{self.where}.{key}: {wrong[0]!r:.60} does not belong in this list")
             return []
@@ -77,3 +86,8 @@ class FieldReader:
     def close(self) -> None:
         """Adds a problem for every field that nobody asked for."""
         self.problems += [f"{self.where}.{key}: unknown" for key in self.fields.keys() - self.seen]
+
+
+def _is_finite(value: object) -> bool:
+    """False for NaN and infinity, which Python's JSON reader lets through."""
+    return not isinstance(value, float) or math.isfinite(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from typing import TYPE_CHECKING, Literal
 
@@ -54,16 +55,21 @@ def check_source(path: Path) -> SourceFormat:
 def source_digest(path: Path, source_format: SourceFormat) -> str:
     """sha256 of what decides the model.
 
-    A `.keras` archive also holds the time it was saved: only its configuration and weights count, so
-    that the same training gives the same artifact.
+    A `.keras` archive also holds the time it was saved, the optimizer, and numbers that Keras gives
+    to shared objects anew in every process; without these the same training gives the same digest.
     """
     if source_format != "keras":
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    digest = hashlib.sha256()
     with zipfile.ZipFile(path) as archive:
-        for name in _KERAS_MEMBERS:
-            digest.update(archive.read(name))
-    return digest.hexdigest()
+        config = json.loads(archive.read("config.json"), object_hook=_without_process_details)
+        weights = archive.read("model.weights.h5")
+    structure = json.dumps(config, sort_keys=True).encode()
+    return hashlib.sha256(structure + weights).hexdigest()
+
+
+def _without_process_details(fields: dict[str, object]) -> dict[str, object]:
+    dropped = {"shared_object_id", "compile_config"}
+    return {key: value for key, value in fields.items() if key not in dropped}
 
 
 def _check_keras_archive(path: Path) -> None:

@@ -6,11 +6,15 @@ the short list calls, so the answers are the same.
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 from fastapi import Response as HttpResponse
 from fastapi.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import HTTPException
+from starlette.exceptions import HTTPException as RouterException
 
 import liteship
 from liteship.errors import PayloadTooLargeError
@@ -48,7 +52,8 @@ def create_app(function: Function) -> FastAPI:
             summary=(route.__doc__ or "").splitlines()[0],
             openapi_extra=_BODY if method == "POST" else None,
         )
-    app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(RouterException, _not_found)
+    app.add_exception_handler(Exception, partial(_failed, function))
     if function.extend is not None:
         function.extend(app)
     return app
@@ -56,39 +61,59 @@ def create_app(function: Function) -> FastAPI:
 
 def _endpoint(function: Function, route: Route) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
     async def endpoint(request: HttpRequest) -> HttpResponse:
-        # On Lambda, Mangum keeps the invocation's context here.
-        context = request.scope.get("aws.context")
-        request_id = getattr(context, "aws_request_id", None) or request_id_from(dict(request.headers))
-        try:
-            body = await read_body(request.receive, function.settings.max_body_bytes)
-        except PayloadTooLargeError as error:
-            response = error_response(error, request_id)
-            response.headers["x-request-id"] = request_id
-            function.telemetry.refused(error, response.status)
-            return _http_response(response)
+        request_id = _request_id(request)
         headers = dict(request.headers)
+        try:
+            body = await read_body(headers, request.receive, function.settings.max_body_bytes)
+        except PayloadTooLargeError as error:
+            return _refuse(function, error, request_id)
         asked = Request(request.method, request.url.path, headers, body, request_id)
         return _http_response(await run_in_threadpool(run, route, function, asked))
 
     return endpoint
 
 
+def _request_id(request: HttpRequest) -> str:
+    # On Lambda, Mangum keeps the invocation's context here.
+    context = request.scope.get("aws.context")
+    return getattr(context, "aws_request_id", None) or request_id_from(dict(request.headers))
+
+
 def _http_response(response: Response) -> HttpResponse:
     return HttpResponse(response.body, response.status, response.headers)
 
 
+def _refuse(function: Function, error: Exception, request_id: str) -> HttpResponse:
+    response = error_response(error, request_id)
+    response.headers["x-request-id"] = request_id
+    function.telemetry.refused(error, response.status, request_id)
+    return _http_response(response)
+
+
+async def _failed(function: Function, request: HttpRequest, error: Exception) -> HttpResponse:
+    """What nobody expected in a route of the user's own."""
+    return _refuse(function, error, _request_id(request))
+
+
 async def _not_found(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Starlette's own refusals (404, 405), in the form of all the others."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
+    """The router's own refusals (404, 405), in the form of all the others.
+
+    FastAPI's HTTPException is what a route of the user's own raises; it keeps its words.
+    """
+    if isinstance(error, HTTPException):
+        return await http_exception_handler(request, error)
+    request_id = _request_id(request)
     allowed = ", ".join(f"{method} {path}" for method, path in ROUTES)
+    headers = {name.lower(): value for name, value in (getattr(error, "headers", None) or {}).items()}
     response = Response(
-        status,
+        getattr(error, "status_code", 500),
         {
             "error": f"{request.method} {request.url.path} is not answered here",
             "reference": "route-unknown",
             "expected": allowed,
             "hint": "GET /openapi.json lists every path",
+            "request_id": request_id,
         },
-        dict(getattr(error, "headers", None) or {}),
+        headers | {"x-request-id": request_id},
     )
     return _http_response(response)

@@ -12,7 +12,7 @@ from liteship.runtime.routes import ROUTES, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
     from typing import Any
 
     from liteship.runtime.function import Function
@@ -47,11 +47,11 @@ class AsgiApplication:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = request_id_from(headers)
         try:
-            body = await read_body(receive, self._function.settings.max_body_bytes)
+            body = await read_body(headers, receive, self._function.settings.max_body_bytes)
         except PayloadTooLargeError as error:
             response = error_response(error, request_id)
             response.headers["x-request-id"] = request_id
-            self._function.telemetry.refused(error, response.status)
+            self._function.telemetry.refused(error, response.status, request_id)
         else:
             request = Request(scope["method"], scope["path"], headers, body, request_id)
             if request.method == "GET":
@@ -72,12 +72,20 @@ def request_id_from(headers: dict[str, str]) -> str:
     return str(uuid.uuid4())
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> bytes:
+async def read_body(headers: Mapping[str, str], receive: Receive, limit_bytes: int) -> bytes:
     """The whole body; stops reading once it is over the limit.
+
+    Args:
+        headers: The request's, names in lower case. A length that they declare is refused unread.
+        receive: Gives the body's parts.
+        limit_bytes: Most bytes to read.
 
     Raises:
         PayloadTooLargeError: `body-too-large`.
     """
+    declared = headers.get("content-length", "")
+    if declared.isdigit():
+        check_body_size(int(declared[:18]), limit_bytes)
     parts, size_bytes = [], 0
     while True:
         message = await receive()
@@ -90,8 +98,7 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
 
 
 async def _send(response: Response, send: Send) -> None:
-    headers = [(b"content-length", str(len(response.body)).encode())]
-    headers += [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers.items()]
+    headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
 

@@ -54,15 +54,29 @@ class Response:
     Args:
         status: HTTP status code.
         content: JSON-ready.
-        headers: Beyond `content-type`, which is JSON's; names in lower case.
+        headers: Beyond `content-type` and `content-length`; names in lower case.
     """
 
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, content: object, headers: Mapping[str, str] | None = None) -> None:
         self.status = status
-        self.body = json.dumps(content, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        self.headers = {"content-type": "application/json", **(headers or {})}
+        self.body = encode_json(content) + b"\n"
+        self.headers = {
+            "content-type": "application/json",
+            "content-length": str(len(self.body)),
+            **(headers or {}),
+        }
+
+
+def encode_json(content: object, indent: int | None = None) -> bytes:
+    """JSON in UTF-8, ready to be sent.
+
+    A lone surrogate, which JSON can name and UTF-8 cannot hold, stays an escape sequence: a caller's
+    odd key must not break the answer that quotes it.
+    """
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent)
+    return text.encode(errors="backslashreplace")
 
 
 def error_response(error: Exception, request_id: str) -> Response:

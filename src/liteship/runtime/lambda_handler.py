@@ -32,7 +32,7 @@ def handle(function: Function, event: object, context: object) -> object:
         LiteshipError: An S3 notification could not be processed now; Lambda will send it again.
     """
     if isinstance(event, dict):
-        if "requestContext" in event and ("httpMethod" in event or "http" in event["requestContext"]):
+        if _is_http(event):
             return _handle_http(function, event, context)
         if event.get("Event") == "s3:TestEvent":
             function.telemetry.info("S3 test event acknowledged", bucket=event.get("Bucket"))
@@ -51,6 +51,13 @@ def handle(function: Function, event: object, context: object) -> object:
     )
 
 
+def _is_http(event: dict[str, Any]) -> bool:
+    context = event.get("requestContext")
+    return isinstance(context, dict) and (
+        "httpMethod" in event or isinstance(context.get("http"), dict)
+    )
+
+
 def _is_s3(event: dict[str, Any]) -> bool:
     records = event.get("Records")
     return (
@@ -62,11 +69,13 @@ def _is_s3(event: dict[str, Any]) -> bool:
 
 def _handle_http(function: Function, event: dict[str, Any], context: object) -> object:
     request_id = str(getattr(context, "aws_request_id", "") or "unknown")
+    event = _without_stage(event)
     try:
         request = _http_request(event, request_id)
     except InputError as error:
         response = error_response(error, request_id)
-        function.telemetry.refused(error, response.status)
+        response.headers["x-request-id"] = request_id
+        function.telemetry.refused(error, response.status, request_id)
         return _http_response(response)
     response_of_short_list = answer(function, request)
     if response_of_short_list is not None:
@@ -74,24 +83,48 @@ def _handle_http(function: Function, event: dict[str, Any], context: object) -> 
     return function.mangum(event, context)
 
 
+def _without_stage(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with a path that does not begin with the stage, as it does at a named stage.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html
+    """
+    context = event["requestContext"]
+    http, stage = context.get("http"), context.get("stage")
+    if not http or stage in {None, "$default"}:
+        return event
+    path = str(http.get("path", ""))
+    if not f"{path}/".startswith(f"/{stage}/"):  # behind a domain of its own
+        return event
+    path = path.removeprefix(f"/{stage}") or "/"
+    return event | {"rawPath": path, "requestContext": context | {"http": http | {"path": path}}}
+
+
 def _http_request(event: dict[str, Any], request_id: str) -> Request:
-    """Both payload versions: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
+    """Reads both payload versions.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
     http = event["requestContext"].get("http")
     if http:
-        method, path = http.get("method", ""), event.get("rawPath", "")
-        stage = event["requestContext"].get("stage", "$default")
-        if stage != "$default":
-            path = path.removeprefix(f"/{stage}")
+        method, path = http.get("method", ""), http.get("path", "")
     else:
         method, path = event["httpMethod"], event.get("path", "")
     headers = event.get("headers") or {
         name: values[-1] for name, values in (event.get("multiValueHeaders") or {}).items()
     }
     body = event.get("body") or ""
-    try:
-        content = (
-            base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    if not isinstance(body, str):
+        raise InputError(
+            "event-body",
+            "the event's body is not text",
+            expected="a string, in base64 where isBase64Encoded is true",
+            received=type(body).__name__,
+            hint="write the body as text into the event: JSON in a string",
         )
+    try:
+        encoded = event.get("isBase64Encoded")
+        # An event is JSON, which can carry half a character; UTF-8 cannot.
+        content = base64.b64decode(body, validate=True) if encoded else body.encode(errors="replace")
     except ValueError as error:
         raise InputError(
             "base64-invalid",

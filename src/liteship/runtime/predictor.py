@@ -108,12 +108,12 @@ class Predictor:
         names = [spec.name for spec in specs]
         found = [*interpreter.inputs.values(), *interpreter.outputs.values()]
         declared = [*specs, *self.manifest.outputs]
-        if sorted(map(str, found)) != sorted(map(str, declared)):
+        if sorted(map(_describe, found)) != sorted(map(_describe, declared)):
             raise ArtifactError(
                 "tensors-differ",
                 "the model's tensors are not the ones that model.json describes",
-                expected=", ".join(map(str, declared)),
-                received=", ".join(map(str, found)),
+                expected=", ".join(map(_describe, declared)),
+                received=", ".join(map(_describe, found)),
                 hint="convert the model again: liteship convert NAME",
             )
         golden = dict(zip(names, self.artifact.golden_inputs, strict=True))
@@ -215,6 +215,13 @@ class Predictor:
         if activation == "softmax":
             return softmax(values)
         return sigmoid(values) if activation == "sigmoid" else values
+
+
+def _describe(spec: TensorSpec) -> str:
+    """A tensor with its quantization; nine digits tell every float32 from its neighbours."""
+    if not spec.is_quantized:
+        return str(spec)
+    return f"{spec} scale {spec.scale:.9g} zero point {spec.zero_point}"
 
 
 def _real(data: bytes, spec: TensorSpec) -> list[float]:

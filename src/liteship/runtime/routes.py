@@ -34,7 +34,7 @@ def run(route: Route, function: Function, request: Request) -> Response:
         response = route(function, request)
     except Exception as error:  # noqa: BLE001  # the edge: nothing a caller sends may end the process
         response = error_response(error, request.request_id)
-        function.telemetry.refused(error, response.status)
+        function.telemetry.refused(error, response.status, request.request_id)
     response.headers["x-request-id"] = request.request_id
     return response
 

@@ -54,7 +54,7 @@ class Settings:
         self.observability = self._choice("LITESHIP_OBSERVABILITY", OBSERVABILITY)
         self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")
         self.output_prefix = environ.get("LITESHIP_S3_OUTPUT_PREFIX", "results/")
-        self.port = self._number("PORT", 8080)
+        self.port = self._number("PORT", 8080, greatest=65_535)
         self.workers = self._number("LITESHIP_WORKERS", 1)
         if prefixes_overlap(self.input_prefix, self.output_prefix):
             self._problems.append(
@@ -69,11 +69,14 @@ class Settings:
                 hint="correct function.toml and deploy again",
             )
 
-    def _number(self, name: str, default: int) -> int:
+    def _number(self, name: str, default: int, greatest: int = 10**15) -> int:
         text = self._environ.get(name, "") or str(default)
-        if text.isascii() and text.isdigit() and int(text) > 0:
+        is_short = len(text) <= len(str(greatest))  # int() refuses thousands of digits
+        if is_short and text.isascii() and text.isdigit() and 0 < int(text) <= greatest:
             return int(text)
-        self._problems.append(f"{name}: expected a whole number above 0, received {text!r:.60}")
+        self._problems.append(
+            f"{name}: expected a whole number from 1 to {greatest}, received {text!r:.60}"
+        )
         return default
 
     def _choice(self, name: str, allowed: tuple[str, ...]) -> str:

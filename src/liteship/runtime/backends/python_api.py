@@ -6,6 +6,8 @@ import importlib
 
 from liteship.artifact.tensors import TensorSpec
 from liteship.errors import ArtifactError, NotReadyError
+from liteship.quantization import ITEM_BYTES
+from liteship.runtime.backends.flatbuffer import damage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class PythonInterpreter:
             ) from error
         self._numpy = np
         self._backend = backend
+        if reason := damage(model):
+            raise self._refused(f"the file is damaged: {reason}")
         try:
             self._interpreter = module.Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
@@ -51,8 +55,8 @@ class PythonInterpreter:
             self._output_details = self._by_name("output")
         except (ValueError, RuntimeError) as error:
             raise self._refused(error) from error
-        self.inputs = {name: _spec(name, each) for name, each in self._input_details.items()}
-        self.outputs = {name: _spec(name, each) for name, each in self._output_details.items()}
+        self.inputs = {name: self._spec(name, each) for name, each in self._input_details.items()}
+        self.outputs = {name: self._spec(name, each) for name, each in self._output_details.items()}
 
     def invoke(self, inputs: Mapping[str, bytes]) -> dict[str, bytes]:
         """Runs the model once; see `LiteRtCInterpreter.invoke`."""
@@ -65,12 +69,16 @@ class PythonInterpreter:
             self._interpreter.set_tensor(self._input_details[name]["index"], value)
         try:
             self._interpreter.invoke()
+            results = {
+                name: self._interpreter.get_tensor(details["index"]).tobytes()
+                for name, details in self._output_details.items()
+            }
         except (ValueError, RuntimeError) as error:
             raise self._refused(error) from error
-        return {
-            name: self._interpreter.get_tensor(details["index"]).tobytes()
-            for name, details in self._output_details.items()
-        }
+        for name, spec in self.outputs.items():
+            if len(results[name]) != spec.size_bytes:
+                raise self._refused(f"output {spec} has {len(results[name])} bytes after this run")
+        return results
 
     def _by_name(self, direction: str) -> dict[str, dict[str, Any]]:
         """Tensor details by signature name; by tensor name for a model without a signature."""
@@ -83,16 +91,20 @@ class PythonInterpreter:
         named = getattr(runner, f"get_{direction}_details")()
         return {name: indices[each["index"]] for name, each in named.items()}
 
-    def _refused(self, error: Exception) -> ArtifactError:
+    def _spec(self, name: str, details: Mapping[str, Any]) -> TensorSpec:
+        scale, zero_point = details["quantization"]
+        shape = [int(size) for size in details["shape_signature"]]
+        dtype = details["dtype"].__name__.rstrip("_")
+        if dtype not in ITEM_BYTES:
+            raise self._refused(f"tensor {name} has dtype {dtype}", ITEM_BYTES)
+        return TensorSpec(name, dtype, shape, float(scale), int(zero_point))
+
+    def _refused(
+        self, reason: Exception | str, known: Mapping[str, int] | None = None
+    ) -> ArtifactError:
         return ArtifactError(
             "model-refused",
-            f"{self._backend} cannot run this model: {error}",
+            f"{self._backend} cannot run this model: {str(reason).strip()}",
+            expected=f"one of {', '.join(known)}" if known else None,
             hint="unset LITESHIP_BACKEND to use LiteRT's C API, or convert the model again",
         )
-
-
-def _spec(name: str, details: Mapping[str, Any]) -> TensorSpec:
-    scale, zero_point = details["quantization"]
-    shape = [int(size) for size in details["shape_signature"]]
-    dtype = details["dtype"].__name__.rstrip("_")
-    return TensorSpec(name, dtype, shape, float(scale), int(zero_point))

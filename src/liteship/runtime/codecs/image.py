@@ -122,7 +122,7 @@ def _pixels(body: bytes, spec: TensorSpec, preprocessing: Preprocessing, max_pix
         )
     try:
         decoded = image.convert(mode)
-    except Exception as error:  # noqa: BLE001  # Pillow's decoders raise whatever broken bytes lead them to
+    except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
         raise _broken(error) from error
     if decoded.size != (width, height):
         from PIL.Image import Resampling
@@ -138,7 +138,7 @@ def _open(body: bytes) -> Image:
             plugin = importlib.import_module(f"PIL.{image_format.module}")
             try:
                 image: Image = getattr(plugin, image_format.class_name)(io.BytesIO(body))
-            except Exception as error:  # noqa: BLE001  # as above
+            except Exception as error:  # as above
                 raise _broken(error) from error
             return image
     raise UnsupportedMediaError(

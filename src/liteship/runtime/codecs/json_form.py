@@ -112,6 +112,8 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
             _refuse_constant("a number beyond the range of its dtype")
         if spec.is_quantized:
             return quantize(numbers, spec.dtype, spec.scale, spec.zero_point).tobytes()
+        if spec.dtype == "bool" and not all(number in {0, 1} for number in numbers):
+            raise OverflowError("neither true nor false")  # noqa: TRY301  # answered below
         encoded = array(TYPECODES[spec.dtype], numbers)
     except (OverflowError, TypeError) as error:
         raise InputError(

@@ -61,9 +61,17 @@ class Telemetry:
         self._writer.metric("Predictions", "Count", 1)
         self._writer.metric("InvokeTime", "Milliseconds", prediction.timings_ms["invoke"])
 
-    def refused(self, error: Exception, status: int) -> None:
-        """A request got an error for an answer; an unexpected one is logged with its traceback."""
+    def refused(self, error: Exception, status: int, request_id: str | None = None) -> None:
+        """A request got an error for an answer; an unexpected one is logged with its traceback.
+
+        Args:
+            error: What went wrong.
+            status: The answer's HTTP status, or the one it would have had.
+            request_id: As the answer names it; None for an event that has no answer of its own.
+        """
         fields: dict[str, object] = {"status": status}
+        if request_id is not None:
+            fields["request_id"] = request_id
         if isinstance(error, LiteshipError):
             fields |= error.as_dict()
         else:

@@ -65,7 +65,7 @@ class LeanWriter:
             self._context = {
                 "cold_start": self._cold,
                 "function_name": getattr(context, "function_name", None),
-                "function_memory_size": _number(getattr(context, "memory_limit_in_mb", None)),
+                "function_memory_size": getattr(context, "memory_limit_in_mb", None),
                 "function_arn": getattr(context, "invoked_function_arn", None),
                 "function_request_id": getattr(context, "aws_request_id", None),
             }
@@ -98,11 +98,8 @@ class LeanWriter:
         )
 
 
-def _number(text: object) -> object:
-    return int(text) if isinstance(text, str) and text.isdigit() else text
-
-
 def _write(line: Mapping[str, object]) -> None:
-    # One write a line: lines of several threads must not mix.
-    sys.stdout.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    # One write a line, so that lines of several threads do not mix.
+    # ASCII, which every stream can hold: a caller may send half a character, which UTF-8 cannot.
+    sys.stdout.write(json.dumps(line, default=str) + "\n")
     sys.stdout.flush()

@@ -9,12 +9,12 @@ the event again. boto3 is imported here and nowhere else.
 
 from __future__ import annotations
 
-import json
 import time
 from urllib.parse import unquote_plus
 
 from liteship.errors import InputError, NotReadyError, PayloadTooLargeError
 from liteship.runtime.codecs import sniff_media_type
+from liteship.runtime.http import encode_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _answer_object(function: Function, s3_object: S3Object) -> dict[str, object]
     function.s3.put_object(
         Bucket=s3_object.bucket,
         Key=result_key,
-        Body=json.dumps(identity | content, ensure_ascii=False, indent=2).encode() + b"\n",
+        Body=encode_json(identity | content, indent=2) + b"\n",
         ContentType="application/json",
     )
     total_ms = round((time.perf_counter() - start) * 1e3, 2)

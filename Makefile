@@ -1,0 +1,63 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both install what they need.
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: demo test check format unit integration e2e install lock clean
+
+demo: install .tools/sam
+	$(BIN)/liteship demo
+
+# Everything but the container tests, which need a Docker engine: see `make e2e`.
+test: check unit integration
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src tests benchmarks layers functions/digits
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/pytest tests/unit tests/architecture tests/golden
+
+integration: install .tools/sam .tools/tflite-runtime
+	$(BIN)/pytest tests/integration
+
+e2e: install .tools/sam
+	$(BIN)/pytest tests/e2e
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: .venv/installed
+
+.venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/dev.txt
+	$(UV) pip install --quiet --python .venv --no-deps --editable .
+	touch $@
+
+# Tools whose pins conflict with ours live in environments of their own.
+.tools/%: requirements/%.txt | install
+	rm -rf $@
+	$(UV) venv --quiet --python $(BIN)/python $@
+	$(UV) pip install --quiet --python $@ --require-hashes --requirement $<
+	touch $@
+
+# `--universal` and no index options: one lock for every platform, naming no index.
+COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet --python-version 3.11
+
+lock: install
+	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
+	$(COMPILE) requirements/sam.in --output-file requirements/sam.txt
+	$(COMPILE) requirements/tflite-runtime.in --output-file requirements/tflite-runtime.txt
+	for layer in litert image web aws numpy; do \
+		$(COMPILE) --constraints requirements/dev.txt layers/$$layer/requirements.in \
+			--output-file layers/$$layer/requirements.txt || exit 1; \
+	done
+
+clean:
+	rm -rf build dist .aws-sam .tools .venv .mypy_cache .pytest_cache .ruff_cache

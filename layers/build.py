@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Builds one dependency layer: pip's locked install, slimmed by a list that says why.
+
+    python3 layers/build.py image --output DIR
+
+Fills `DIR/python`, which Lambda mounts at `/opt/python`. Stands alone (the standard library and
+`python -m pip`), because an image's build stage, `sam build` and `liteship package` all run it. The
+same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import fnmatch
+import os
+import platform
+import py_compile
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PYTHON = "3.13"
+MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+"""Lambda's names of the architectures, and Linux' own."""
+
+# Lambda's Python >= 3.12 runs on Amazon Linux 2023 with glibc 2.34
+# (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html); pip takes a wheel's tag
+# literally when a platform is named, so every older glibc that wheels are tagged with is listed.
+MANYLINUX = [*(f"manylinux_2_{minor}" for minor in range(34, 16, -1)), "manylinux2014"]
+
+# What pip writes for itself: it differs from one install to the next and nothing at run time reads it
+PIP_RECORDS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+
+# Where Lambda mounts layers, and where the image keeps them: byte code names its source's path
+MOUNTED_AT = "/opt/python"
+
+EPOCH_S = 315_532_800
+"""1980-01-01, the earliest time that a zip file can carry: every file's modification time."""
+
+
+class LayerError(Exception):
+    """The layer cannot be built; the message says what to do."""
+
+
+def build(layer: str, output: Path, python: str = PYTHON, architecture: str = "x86_64") -> Path:
+    """Builds `layers/LAYER` into `output/python`, whole or not at all.
+
+    Args:
+        layer: Folder beside this file that holds `requirements.txt` and `layer.toml`.
+        output: Created where it is missing; of what it holds, only `python` is replaced.
+        python: The target's version, such as `3.13`.
+        architecture: The target's, one of `MACHINES`.
+
+    Returns:
+        `output/python`.
+
+    Raises:
+        LayerError: An input is missing or wrong, or pip refuses.
+    """
+    requirements, slimming = read_inputs(HERE / layer, python)
+    output.mkdir(parents=True, exist_ok=True)
+    staging, target = output / f".python.{os.getpid()}.new", output / "python"
+    try:
+        install(requirements, staging, python, architecture)
+        slim(staging, slimming, layer)
+        if (sys.version_info[:2], platform.python_implementation()) == (version(python), "CPython"):
+            compile_bytecode(staging)
+        normalise(staging)
+        if target.exists():
+            shutil.rmtree(target)
+        staging.rename(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def version(python: str) -> tuple[int, ...]:
+    """`3.13` as numbers."""
+    return tuple(int(part) for part in python.split("."))
+
+
+def read_inputs(folder: Path, python: str) -> tuple[Path, dict[str, list[dict[str, object]]]]:
+    """The locked requirements' path and the slimming list, both checked.
+
+    Raises:
+        LayerError: With every problem found.
+    """
+    requirements, toml = folder / "requirements.txt", folder / "layer.toml"
+    missing = [path for path in (requirements, toml) if not path.is_file()]
+    if missing:
+        names = sorted(path.parent.name for path in HERE.glob("*/layer.toml"))
+        raise LayerError(
+            f"there is no {' and no '.join(map(str, missing))}; layers here: {', '.join(names)}"
+        )
+    problems = []
+    if not re.fullmatch(r"3\.\d+", python):
+        problems.append(f"--python: expected a version such as {PYTHON}, received {python!r}")
+    # pip evaluates markers for the Python that runs it, not for the one that is installed for
+    problems += [
+        f"{requirements}: {line.rstrip(chr(92)).strip()}: lock it for one Python, without a marker"
+        for line in requirements.read_text(encoding="utf-8").splitlines()
+        if ";" in line and not line.lstrip().startswith("#")
+    ]
+    try:
+        slimming = tomllib.loads(toml.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{toml}: {error}")
+        slimming = {}
+    if slimming.keys() - {"keep", "remove"} or len(slimming) > 1:
+        problems.append(f"{toml}: expected either [[keep]] or [[remove]], received {[*slimming]}")
+    for rule in [rule for rules in slimming.values() for rule in rules]:
+        if not rule.get("why") or not rule.get("files"):
+            problems.append(f"{toml}: every rule needs files and why, received {rule}")
+        if unknown := rule.keys() - {"files", "except", "why"}:
+            problems.append(f"{toml}: unknown key {', '.join(sorted(unknown))}")
+    if problems:
+        raise LayerError("\n".join(problems))
+    return requirements, slimming
+
+
+def install(requirements: Path, target: Path, python: str, architecture: str) -> None:
+    """Has pip install the locked wheels for the target, whatever machine this is.
+
+    Raises:
+        LayerError: pip is absent or refuses.
+    """
+    machine = MACHINES[architecture]
+    command = [
+        *(sys.executable, "-m", "pip", "install"),
+        *("--requirement", str(requirements), "--target", str(target)),
+        *("--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile"),
+        *("--python-version", python, "--implementation", "cp"),
+        # else pip holds a package's Requires-Python against the Python that runs pip
+        "--ignore-requires-python",
+        *(word for tag in MANYLINUX for word in ("--platform", f"{tag}_{machine}")),
+        *("--quiet", "--disable-pip-version-check", "--no-input", "--root-user-action=ignore"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LayerError(
+            f"pip could not install {requirements} for CPython {python} on {architecture}:\n"
+            + done.stderr.strip()
+        )
+
+
+def slim(root: Path, slimming: dict[str, list[dict[str, object]]], layer: str) -> None:
+    """Deletes what the list says, and what pip wrote for itself.
+
+    Raises:
+        LayerError: A pattern that matches no file: the list no longer fits the package.
+    """
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    unmatched: list[str] = []
+
+    def matching(patterns: object) -> set[str]:
+        found: set[str] = set()
+        for pattern in patterns if isinstance(patterns, list) else []:
+            matched = {file for file in files if fnmatch.fnmatchcase(file, pattern)}
+            if not matched:
+                unmatched.append(pattern)
+            found |= matched
+        return found
+
+    chosen: set[str] = set()
+    for rule in [rule for rules in slimming.values() for rule in rules]:
+        chosen |= matching(rule["files"]) - matching(rule.get("except"))
+    if unmatched:
+        raise LayerError(
+            f"{layer}/layer.toml: nothing in the installed packages matches "
+            f"{', '.join(unmatched)}; correct the list"
+        )
+    kept = chosen if "keep" in slimming else files - chosen
+    kept = {file for file in kept if not is_pip_record(file)}
+    for file in files - kept:
+        (root / file).unlink()
+    for folder in sorted((each for each in root.rglob("*") if each.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def is_pip_record(file: str) -> bool:
+    """Whether pip wrote this file (relative path) about the install: records, scripts, byte code."""
+    folder, _, name = file.rpartition("/")
+    return (
+        (folder.endswith(".dist-info") and name in PIP_RECORDS)
+        or file.startswith("bin/")
+        or name.endswith(".pyc")
+    )
+
+
+def compile_bytecode(root: Path) -> None:
+    """Compiles byte code that is used without a look at its source.
+
+    A time-stamped `.pyc` is stale after packaging, and a read-only file system then compiles again
+    at every cold start (https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation).
+    """
+    compileall.compile_dir(
+        root,
+        quiet=2,  # a package may carry files for other Pythons: those stay source
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        stripdir=str(root),
+        prependdir=MOUNTED_AT,
+    )
+
+
+def normalise(root: Path) -> None:
+    """Gives every file and folder the same permissions and time: the same inputs, the same bytes."""
+    for path in [*root.rglob("*"), root]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (EPOCH_S, EPOCH_S))
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("layer", help="folder beside this file, such as litert")
+    parser.add_argument("--output", type=Path, required=True, help="its folder python is replaced")
+    parser.add_argument("--python", default=PYTHON, help=f"the target's; default {PYTHON}")
+    parser.add_argument("--architecture", choices=sorted(MACHINES), default="x86_64")
+    parser.add_argument(
+        "--native", action="store_true", help="for the Python and the processor that run this"
+    )
+    options = parser.parse_args()
+    if options.native:
+        options.python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        linux_names = {machine: name for name, machine in MACHINES.items()}
+        options.architecture = linux_names.get(platform.machine(), "x86_64")
+    try:
+        target = build(options.layer, options.output, options.python, options.architecture)
+    except LayerError as error:
+        print(f"layer {options.layer}: {error}", file=sys.stderr)
+        return 1
+    size_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    print(f"layer {options.layer}: {size_bytes / 1e6:.1f} MB in {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""What commands print: tables and progress for people, one JSON document with `--json`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+"""The option that every command has."""
+
+console = Console()
+"""For people; progress and tables go here."""
+
+stderr = Console(stderr=True)
+"""For errors."""
+
+
+def print_json(content: object) -> None:
+    """Prints one JSON document to standard output."""
+    print(json.dumps(content, ensure_ascii=False, indent=2))  # noqa: T201  # Rich would wrap its lines
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Prints a table; columns named `*bytes` or that hold numbers are right-aligned."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    body = [[text(cell) for cell in row] for row in rows]
+    for position, column in enumerate(columns):
+        numeric = all(row[position][:1].isdigit() for row in body if row[position])
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        table.add_row(*row)
+    console.print(table)
+
+
+def text(value: object) -> str:
+    """A value as people read it: thousands separated, four decimals."""
+    if isinstance(value, bool):
+        return "[green]ok[/green]" if value else "[bold red]over[/bold red]"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def progress_bars(
+    labels: Mapping[str, str], *, quiet: bool
+) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars, one a stage; the function yielded takes stage, steps done and steps in all.
+
+    Args:
+        labels: What a person reads for each stage.
+        quiet: Print nothing.
+    """
+    if quiet:
+        yield lambda _stage, _done, _of: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(30), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        tasks: dict[str, int] = {}
+
+        def report(stage: str, done: int, of: int) -> None:
+            if stage not in tasks:
+                for earlier in tasks.values():
+                    progress.update(earlier, total=1, completed=1)  # type: ignore[arg-type]
+                tasks[stage] = progress.add_task(labels[stage], total=of or None)
+            progress.update(tasks[stage], completed=done, total=of or None)  # type: ignore[arg-type]
+
+        yield report
+        for task in tasks.values():
+            progress.update(task, total=1, completed=1)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Where a package runs: the emulator today; Lambda and Knative are deployed by `sam` and `kn`."""

@@ -1,0 +1,149 @@
+"""A function's own code: its `app.py`, its artifact, and liteship's run half.
+
+    python3 -m liteship.packaging.bundle functions/digits --output DIR
+
+Runs on a bare Python, where `sam build` and an image's build stage call it: at most the run half is
+imported here. Dependencies are not its business; they come as layers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import os
+import py_compile
+import shutil
+import sys
+from pathlib import Path
+
+import liteship
+from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE, Artifact
+from liteship.errors import LiteshipError, PackagingError
+
+RUN_HALF = ("__init__.py", "errors.py", "files.py", "quantization.py", "artifact", "runtime")
+"""What of liteship is shipped; tests/architecture holds it to importing nothing else."""
+
+RUNS_AT = "/var/task"
+"""Where Lambda unpacks a function, and where the image keeps it: byte code names its source's path
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, LAMBDA_TASK_ROOT)."""
+
+EPOCH_S = 315_532_800
+"""1980-01-01, the earliest time that a zip file can carry: every file's modification time."""
+
+
+def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
+    """Writes `app.py`, `model/` and `liteship/` into a folder, whole or not at all.
+
+    The same inputs give the same bytes.
+
+    Args:
+        folder: The function's, such as `functions/digits`.
+        output: Created where it is missing; only these entries of it are replaced.
+        python: The target's version, such as `3.13`; where the running interpreter is that version,
+            byte code is compiled. None is the running interpreter's own.
+
+    Returns:
+        The entries written: these, and `__pycache__` where there is byte code of `app.py`.
+
+    Raises:
+        PackagingError: `function-code-missing`, `bundle-unwritable`.
+        ArtifactError: The artifact is missing, damaged or not whole.
+    """
+    app, model = folder / "app.py", folder / "model"
+    if not app.is_file():
+        raise PackagingError(
+            "function-code-missing",
+            f"there is no {app}",
+            expected="a module that creates handler = Function(__file__)",
+            hint="copy the app.py of another function",
+        )
+    manifest = Artifact.load(model).manifest
+    staging = output / f".bundle.{os.getpid()}.new"
+    try:
+        staging.mkdir(parents=True)
+        shutil.copyfile(app, staging / app.name)
+        (staging / "model").mkdir()
+        for name in (MODEL_FILE, MANIFEST_FILE, manifest.golden.file):
+            shutil.copyfile(model / name, staging / "model" / name)
+        copy_run_half(staging / "liteship")
+        if python in {None, f"{sys.version_info[0]}.{sys.version_info[1]}"}:
+            compile_bytecode(staging)
+        normalise(staging)
+        return [replace(entry, output / entry.name) for entry in sorted(staging.iterdir())]
+    except OSError as error:
+        raise PackagingError(
+            "bundle-unwritable",
+            f"{folder} cannot be bundled into {output}: {error}",
+            hint="check the folder's permissions and the free disk space",
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def copy_run_half(target: Path) -> None:
+    """Copies liteship's run half, sources only."""
+    source = Path(liteship.__file__).parent
+    for name in RUN_HALF:
+        paths = [source / name] if name.endswith(".py") else sorted((source / name).rglob("*.py"))
+        for path in paths:
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def compile_bytecode(root: Path) -> None:
+    """Compiles byte code that is used without a look at its source.
+
+    A time-stamped `.pyc` is stale after packaging, and a read-only file system then compiles again
+    at every cold start (https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation).
+
+    Raises:
+        PackagingError: `function-code-broken` for code that does not compile.
+    """
+    compiled = compileall.compile_dir(
+        root,
+        quiet=1,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        stripdir=str(root),
+        prependdir=RUNS_AT,
+    )
+    if not compiled:
+        raise PackagingError(
+            "function-code-broken",
+            "app.py does not compile",
+            hint="correct the line that is printed above",
+        )
+
+
+def normalise(root: Path) -> None:
+    """Gives every file and folder the same permissions and time: the same inputs, the same bytes."""
+    for path in [*root.rglob("*"), root]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (EPOCH_S, EPOCH_S))
+
+
+def replace(entry: Path, target: Path) -> Path:
+    """Moves a file or folder to where an older one may be."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    return entry.replace(target)
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="the function's, such as functions/digits")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--python", help="compile byte code only where this is the running version")
+    options = parser.parse_args()
+    try:
+        entries = bundle(options.folder, options.output, options.python)
+    except LiteshipError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"bundle {options.folder.name}: {', '.join(map(str, entries))}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
