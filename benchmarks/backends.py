@@ -103,7 +103,7 @@ def main() -> None:
     if not LARGE.exists():
         LARGE.parent.mkdir(parents=True, exist_ok=True)
         part = LARGE.with_suffix(".part")
-        subprocess.run([PROJECT, "-c", MAKE_LARGE, part], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([PROJECT, "-c", MAKE_LARGE, part], check=True, capture_output=True)
         part.rename(LARGE)
     commands: dict[str, list[str | Path]] = {
         "Python alone": [PROJECT, "-c", NOTHING],
@@ -113,12 +113,12 @@ def main() -> None:
         for backend in ("litert-c", "litert", "tflite-runtime"):
             python = TFLITE_RUNTIME if backend == "tflite-runtime" else PROJECT
             commands[f"{model.stem} {backend}"] = [python, "-c", ANSWER, backend, model]
-    print(f"{'':36}{'ms':>6}{'(least–most)':>16}{'CPU ms':>8}{'MiB':>6}   median of {runs}")
+    print(f"{'':36}{'ms':>6}{'(least-most)':>16}{'CPU ms':>8}{'MiB':>6}   median of {runs}")
     for name, costs in compare(commands, runs).items():
         wall_ms = [cost.wall_s * 1e3 for cost in costs]
         cpu_ms = statistics.median(cost.cpu_s for cost in costs) * 1e3
         mib = statistics.median(cost.resident_mib for cost in costs)
-        span = f"({min(wall_ms):.0f}–{max(wall_ms):.0f})"
+        span = f"({min(wall_ms):.0f}-{max(wall_ms):.0f})"
         print(f"{name:36}{statistics.median(wall_ms):6.0f}{span:>16}{cpu_ms:8.0f}{mib:6.0f}")
 
 

@@ -112,7 +112,7 @@ def _print(request: ConversionRequest, result: ConversionResult) -> None:
     if accuracy:
         console.print(
             f"The int8 model was measured through the deployed predictor on {accuracy.samples} "
-            f"held-out samples: it lost {max(accuracy.drop, 0):.4f} of a budget of {request.max_drop:g}."
+            f"held-out samples; it lost {max(accuracy.drop, 0):.4f}, {request.max_drop:g} is allowed."
         )
     else:
         console.print(

@@ -141,6 +141,11 @@ class LambdaEmulator:
         if self._log is not None:
             self._log.close()
 
+    @property
+    def pid(self) -> int:
+        """The emulator's process; the function's is its child. 0 before the start."""
+        return self._process.pid if self._process is not None else 0
+
     def is_running(self) -> bool:
         """Whether the emulator's process lives."""
         return self._process is not None and self._process.poll() is None

@@ -6,7 +6,6 @@ ways give the same answer; a test holds them to it.
 
 from __future__ import annotations
 
-from liteship.errors import LiteshipError
 from liteship.runtime.http import Request, Response, check_body_size, error_response
 from liteship.runtime.protocols import native
 
@@ -37,10 +36,3 @@ def run(route: Route, function: Function, request: Request) -> Response:
         function.telemetry.refused(error, response.status, request.request_id)
     response.headers["x-request-id"] = request.request_id
     return response
-
-
-def describe(error: Exception) -> dict[str, object]:
-    """An error as log fields."""
-    if isinstance(error, LiteshipError):
-        return error.as_dict()
-    return {"error": f"{type(error).__name__}: {error}", "reference": "internal"}
