@@ -49,15 +49,21 @@ install: .venv/installed
 # `--universal` and no index options: one lock for every platform, naming no index.
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet --python-version 3.11
 
+# Layers run on Python >= 3.12 only: without markers for older ones, which pip would judge by its own
+# version instead of the layer's.
+COMPILE_LAYER := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet \
+	--python-version 3.12 --constraints requirements/dev.txt
+
 lock: install
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	$(COMPILE) requirements/sam.in --output-file requirements/sam.txt
 	$(COMPILE) requirements/tflite-runtime.in --output-file requirements/tflite-runtime.txt
-	for layer in litert image web aws numpy; do \
-		$(COMPILE) --constraints requirements/dev.txt layers/$$layer/requirements.in \
+	for layer in image web aws numpy; do \
+		$(COMPILE_LAYER) layers/$$layer/requirements.in \
 			--output-file layers/$$layer/requirements.txt || exit 1; \
 	done
+	$(COMPILE_LAYER) --no-deps layers/litert/requirements.in --output-file layers/litert/requirements.txt
 
 clean:
 	rm -rf build dist .aws-sam .tools .venv .mypy_cache .pytest_cache .ruff_cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def dequantize(values: Sequence[int], scale: float, zero_point: int) -> list[flo
     return [(value - zero_point) * scale for value in values]
 
 
+@lru_cache(maxsize=64)  # the same few tables for every request
 def pixel_table(
     mean: float, std: float, dtype: str, scale: float, zero_point: int
 ) -> tuple[bytes, ...]:

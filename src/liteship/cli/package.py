@@ -51,6 +51,7 @@ def package_fields(package: Package) -> dict[str, Any]:
         "name": package.name,
         "python": package.python,
         "architecture": package.architecture,
+        "has_byte_code": package.has_byte_code,
         "parts": [
             {
                 "name": part.name,
@@ -84,6 +85,14 @@ def print_package(package: Package) -> None:
             for part in package.parts
         ],
     )
+
+    if not package.has_byte_code:
+        console.print(
+            f"Packed by another Python than {package.python}: without byte code, so that Lambda compiles "
+            "the sources at every cold start. The image has it, and so has what "
+            "[bold]sam build --use-container[/bold] packs.",
+            highlight=False,
+        )
 
 
 def print_limits(checks: Sequence[LimitCheck]) -> None:

@@ -11,6 +11,10 @@ import importlib
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from liteship.runtime.function import Function
+
 
 def main(arguments: list[str]) -> int:
     """Runs the handler named by the one argument, `app.handler` by default."""
@@ -24,13 +28,36 @@ def main(arguments: list[str]) -> int:
     from liteship.errors import LiteshipError
     from liteship.runtime.server import serve
 
-    module, _, attribute = name.rpartition(".")
     try:
-        serve(getattr(importlib.import_module(module), attribute))
+        serve(_load(name))
     except LiteshipError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _load(name: str) -> Function:
+    """The function that `MODULE.HANDLER` names; a mistake inside the module keeps its traceback."""
+    from liteship.errors import ConfigurationError
+    from liteship.runtime.function import Function
+
+    module, _, attribute = name.rpartition(".")
+    found = None
+    if all(part.isidentifier() for part in name.split(".")) and module:
+        try:
+            found = getattr(importlib.import_module(module), attribute, None)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+    if not isinstance(found, Function):
+        raise ConfigurationError(
+            "handler-missing",
+            f"{name!r} names no function",
+            expected="MODULE.HANDLER, a liteship.Function in a module of the working folder",
+            received=f"nothing of that name in {os.getcwd()}" if found is None else repr(type(found)),
+            hint="run it in the function's folder, as python -m liteship.runtime app.handler",
+        )
+    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""Documents that must say what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.main import get_command
+
+import liteship
+from liteship import errors, project
+from liteship.artifact import Artifact
+from liteship.cli import exits
+from liteship.cli.main import app
+from liteship.runtime.settings import OBSERVABILITY
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+ROOT = Path(__file__).parents[2]
+GUIDES = ROOT / "docs" / "guides"
+
+
+def commands() -> list[str]:
+    return sorted(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_readme_lists_every_command() -> None:
+    listed = re.findall(r"^\| `liteship (\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == commands()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_has_json_and_examples(command: str) -> None:
+    parsed = get_command(app).commands[command]  # type: ignore[attr-defined]
+    assert f"liteship {command}" in parsed.help
+    assert "--json" in {option for parameter in parsed.params for option in parameter.opts}
+
+
+def test_every_exit_code_is_documented() -> None:
+    text = (GUIDES / "errors.md").read_text()
+    documented = {
+        family: int(code) for code, family in re.findall(r"^\| (\d+) \| (\w+) \|", text, re.MULTILINE)
+    }
+    assert documented == {family.__name__: code for family, code in exits.CODES.items()}
+    assert len(set(exits.CODES.values())) == len(exits.CODES)
+
+
+def test_every_error_family_has_an_exit_code() -> None:
+    families = {
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.LiteshipError)
+    }
+    for family in families - {errors.LiteshipError}:
+        assert exits.exit_code(family("x", "y", hint="z")) != exits.INTERNAL
+
+
+def test_every_key_of_function_toml_is_documented() -> None:
+    text = (GUIDES / "function-toml.md").read_text()
+    sections: dict[str, type[BaseModel]] = {
+        "model": project.ModelSection,
+        "input": project.ImageInput,
+        "output": project.OutputSection,
+        "runtime": project.RuntimeSection,
+        "triggers": project.TriggersSection,
+        "knative": project.KnativeSection,
+    }
+    for section, model in sections.items():
+        for key in model.model_fields:
+            assert f"`{section}.{key}`" in text, f"{section}.{key}"
+    for value in OBSERVABILITY:
+        assert f'"{value}"' in text
+
+
+def test_links_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            if "://" not in target:
+                assert (path.parent / target).exists(), f"{path.name} → {target}"
+
+
+def test_versions_agree() -> None:
+    pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    litert = next(pin for pin in pins if pin.startswith("ai-edge-litert=="))
+    assert litert in (ROOT / "layers" / "litert" / "requirements.txt").read_text()
+    manifest = Artifact.load(ROOT / "functions" / "digits" / "model").manifest
+    tools = json.loads(manifest.to_json())["provenance"]["tools"]
+    assert litert == f"ai-edge-litert=={tools['ai-edge-litert']}"
+    assert f"## {liteship.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_public_names_are_these() -> None:
+    assert liteship.__all__ == ["Artifact", "Function", "LiteshipError", "Predictor", "__version__"]
+    for name in liteship.__all__:
+        assert getattr(liteship, name) is not None
+    with pytest.raises(AttributeError, match="it has Artifact"):
+        _ = liteship.nothing
+
+
+def test_locks_name_no_index() -> None:
+    for path in [*(ROOT / "requirements").glob("*.txt"), *(ROOT / "layers").glob("*/requirements.txt")]:
+        text = path.read_text()
+        assert "://" not in text, path
+        assert "--hash=sha256:" in text, path

@@ -1,0 +1,218 @@
+"""The command line, as a user runs it: a process of its own, read by its output and exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from liteship.deploy.emulator import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "tests" / "data" / "events"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the repository's project that a test may damage; layers and builds are shared."""
+    (tmp_path / "functions").mkdir()
+    ignored = shutil.ignore_patterns("trained", "__pycache__")
+    shutil.copytree(ROOT / "functions" / "digits", tmp_path / "functions" / "digits", ignore=ignored)
+    (tmp_path / "layers").symlink_to(ROOT / "layers")
+    (ROOT / "build").mkdir(exist_ok=True)
+    (tmp_path / ".tools").symlink_to(ROOT / ".tools")
+    return tmp_path
+
+
+@pytest.fixture
+def run(project: Path) -> Run:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "liteship", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=project, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path: Path, digit_png: bytes) -> Path:
+    path = tmp_path / "seven.png"
+    path.write_bytes(digit_png)
+    return path
+
+
+def answer(result: subprocess.CompletedProcess[str]) -> Any:
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_predict_prints_predictions_model_and_version(run: Run, picture: Path) -> None:
+    content = answer(run("predict", "digits", picture, "--json"))
+    assert content.keys() == {"predictions", "model", "version"}
+    assert content["predictions"][0]["label"] == "7"
+    assert content["predictions"][0].keys() == {"label", "score"}
+    table = run("predict", "digits", picture)
+    assert table.returncode == 0
+    assert "7" in table.stdout
+    assert "model ready" not in table.stdout + table.stderr
+
+
+def test_inspect_by_folder_and_by_name_is_the_same(run: Run) -> None:
+    by_folder = answer(run("inspect", "functions/digits/model", "--json"))
+    by_name = answer(run("inspect", "digits", "--json"))
+    assert by_folder["sha256"] == by_name["sha256"]
+    assert by_folder["scheme"] == "int8"
+    assert 0 < by_folder["zipped_bytes"] < by_folder["size_bytes"]
+    assert "image int8" in run("inspect", "digits").stdout
+
+
+def test_check_lists_every_limit_with_value_limit_and_verdict(run: Run) -> None:
+    content = answer(run("check", "digits", "--json"))
+    assert content["ok"] is True
+    for limit in content["limits"]:
+        assert {"name", "value", "limit", "unit", "ok"} <= limit.keys()
+    assert {"function-zipped", "unzipped", "timeout", "environment"} <= {
+        limit["name"] for limit in content["limits"]
+    }
+
+
+def test_check_refuses_what_is_over_a_limit(run: Run, project: Path) -> None:
+    path = project / "functions" / "digits" / "function.toml"
+    path.write_text(path.read_text().replace("timeout_s = 10", "timeout_s = 60"))
+    result = run("check", "digits")
+    assert result.returncode == 10
+    assert "http-timeout" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_package_stays_within_the_promised_size(run: Run) -> None:
+    content = answer(run("package", "digits", "--json"))
+    sizes = {part["name"]: part["zipped_bytes"] for part in content["parts"]}
+    assert sizes["function"] <= 12_000_000
+    assert sizes["web"] <= 10_000_000
+
+
+def test_invoke_starts_the_emulator_and_answers(run: Run, picture: Path) -> None:
+    content = answer(run("invoke", "digits", "--image", picture))
+    assert content["statusCode"] == 200
+    assert json.loads(content["body"])["predictions"][0]["label"] == "7"
+
+
+def test_invoke_reports_what_the_function_raised(run: Run, tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text('{"what": "is this"}')
+    result = run("invoke", "digits", "--event", event, "--json")
+    assert result.returncode == 11
+    assert json.loads(result.stdout)["reference"] == "invocation-failed"
+    assert "has no form that this function answers" in result.stdout
+
+
+def test_emulate_waits_for_events_from_elsewhere(run: Run, project: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "liteship", "emulate", "digits", "--port", str(port), "--json"]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as emulator:
+        try:
+            assert emulator.stdout is not None
+            lines = [emulator.stdout.readline() for _ in range(4)]
+            url = json.loads("".join(lines))["url"]
+            content = answer(run("invoke", "digits", "--event", EVENTS / "http_v2.json", "--url", url))
+        finally:
+            emulator.terminate()
+    assert content["statusCode"] == 200
+
+
+def test_serve_answers_over_http(project: Path, digit_png: bytes) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "liteship", "serve", "digits", "--port", str(port)]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            while '"serving"' not in (line := server.stdout.readline()):
+                assert line, "the server ended"
+            transport = httpx.HTTPTransport(retries=20)
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
+                ready = client.get("/health/ready")
+                response = client.post(
+                    "/predict", content=digit_png, headers={"content-type": "image/png"}
+                )
+        finally:
+            server.terminate()
+    assert ready.json()["ready"] is True
+    assert response.json()["predictions"][0]["label"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reference"),
+    [
+        (("predict", "nope", "x.png"), 3, "function-missing"),
+        (("predict", "digits", "gone.png"), 12, "file-unreadable"),
+        (("inspect", "nope"), 3, "function-missing"),
+        (("convert", "digits", "--source", "gone.keras"), 4, "source-missing"),
+        (("invoke", "digits"), 3, "event-choice"),
+        (("invoke", "digits", "--event", "gone.json"), 12, "file-unreadable"),
+        (
+            ("invoke", "digits", "--event", EVENTS / "http_v2.json", "--url", "127.0.0.1:9"),
+            11,
+            "emulator-unreachable",
+        ),
+    ],
+)
+def test_mistakes_are_answered_with_reference_and_exit_code(
+    run: Run, arguments: tuple[object, ...], code: int, reference: str
+) -> None:
+    for_people = run(*arguments)
+    for_programs = run(*arguments, "--json")
+    assert for_people.returncode == for_programs.returncode == code
+    assert reference in for_people.stderr
+    assert "next step" in for_people.stderr
+    assert "Traceback" not in for_people.stderr
+    content = json.loads(for_programs.stdout)
+    assert content["reference"] == reference
+    assert content["hint"]
+
+
+def test_usage_errors_exit_with_two(run: Run) -> None:
+    for arguments in (("zork",), ("predict",), ("serve", "digits", "--port", "many")):
+        result = run(*arguments)
+        assert result.returncode == 2
+        assert "Traceback" not in result.stderr
+
+
+def test_every_problem_of_function_toml_is_reported_at_once(
+    run: Run, project: Path, picture: Path
+) -> None:
+    path = project / "functions" / "digits" / "function.toml"
+    text = path.read_text().replace("memory_mib = 512", 'memory_mib = "much"\nspeed = 9')
+    path.write_text(text.replace('color = "L"', 'color = "pink"'))
+    result = run("predict", "digits", picture, "--json")
+    assert result.returncode == 3
+    problems = "\n".join(json.loads(result.stdout)["problems"])
+    for key in ("runtime.memory_mib", "runtime.speed", "input.color"):
+        assert key in problems
+
+
+def test_a_damaged_model_is_refused_with_both_digests(run: Run, project: Path, picture: Path) -> None:
+    model = project / "functions" / "digits" / "model" / "model.tflite"
+    content = bytearray(model.read_bytes())
+    content[5000] ^= 1
+    model.write_bytes(content)
+    inspected = run("inspect", "digits", "--json")
+    assert inspected.returncode == 8
+    fields = json.loads(inspected.stdout)
+    assert fields["reference"] == "artifact-digest"
+    assert fields["expected"].split()[1] != fields["received"].split()[1]
+    predicted = run("predict", "digits", picture, "--json")
+    assert predicted.returncode == 13
+    assert json.loads(predicted.stdout)["reference"] == "artifact-digest"

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from liteship.errors import LimitError
+from liteship.packaging.limits import (
+    DIRECT_UPLOAD_BYTES,
+    PAYLOAD_BYTES,
+    PYTHON_ENDS,
+    UNZIPPED_BYTES,
+    LimitCheck,
+    check_limits,
+    require_limits,
+)
+from liteship.packaging.package import Package, Part
+from liteship.project import FunctionConfig, FunctionFolder
+
+if TYPE_CHECKING:
+    from typing import Any
+
+TODAY = dt.date(2026, 11, 22)
+LIBRARY = Path(str(importlib.util.find_spec("ai_edge_litert").origin)).with_name("libLiteRt.so")  # type: ignore[union-attr]
+
+
+def make_function(folder: Path, **sections: dict[str, Any]) -> FunctionFolder:
+    content: dict[str, Any] = {
+        "name": "digits",
+        "version": "1",
+        "model": {"source": "m.keras", "calibration": "c.npz"},
+        "input": {"kind": "image"},
+    }
+    config = FunctionConfig.model_validate({**content, **sections})
+    return FunctionFolder(folder=folder, config=config)
+
+
+def make_part(name: str, zipped_bytes: int = 1, unzipped_bytes: int = 1) -> Part:
+    return Part(
+        name=name,
+        path=Path(f"{name}.zip"),
+        zipped_bytes=zipped_bytes,
+        unzipped_bytes=unzipped_bytes,
+        contents=(),
+    )
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    """One library, packed for x86_64 and Python 3.13."""
+    folder = tmp_path / "layer"
+    folder.mkdir()
+    shutil.copy(LIBRARY, folder)
+    return Package(
+        name="digits",
+        python="3.13",
+        architecture="x86_64",
+        has_byte_code=False,
+        parts=(make_part("function"), make_part("web")),
+        python_path=(folder,),
+    )
+
+
+def exceeded(
+    package: Package, *, today: dt.date = TODAY, **sections: dict[str, Any]
+) -> dict[str, LimitCheck]:
+    checks = check_limits(make_function(Path("functions/digits"), **sections), package, today=today)
+    return {check.name: check for check in checks if not check.ok}
+
+
+def test_everything_within_limits(package: Package) -> None:
+    checks = check_limits(make_function(Path("functions/digits")), package, today=TODAY)
+    assert len({check.name for check in checks}) == len(checks)
+    assert [check.name for check in checks if not check.ok] == []
+    require_limits(checks)
+
+
+@pytest.mark.parametrize(("over", "refused"), [(0, set()), (1, {"function-zipped"})])
+def test_a_zip_file_has_a_limit(package: Package, over: int, refused: set[str]) -> None:
+    part = make_part("function", zipped_bytes=DIRECT_UPLOAD_BYTES + over)
+    assert exceeded(replace(package, parts=(part,))).keys() == refused
+
+
+@pytest.mark.parametrize(("over", "refused"), [(0, set()), (1, {"unzipped"})])
+def test_layers_count_towards_the_unzipped_size(package: Package, over: int, refused: set[str]) -> None:
+    half = UNZIPPED_BYTES // 2
+    parts = (
+        make_part("function", unzipped_bytes=half),
+        make_part("web", unzipped_bytes=half + over),
+    )
+    assert exceeded(replace(package, parts=parts)).keys() == refused
+
+
+def test_at_most_five_layers(package: Package) -> None:
+    parts = tuple(make_part(name) for name in ("function", "a", "b", "c", "d", "e"))
+    assert exceeded(replace(package, parts=parts)) == {}
+    assert exceeded(replace(package, parts=(*parts, make_part("f")))).keys() == {"layers"}
+
+
+def test_http_cannot_wait_as_long_as_lambda(package: Package) -> None:
+    assert exceeded(package, runtime={"timeout_s": 29}) == {}
+    assert exceeded(package, runtime={"timeout_s": 30}).keys() == {"http-timeout"}
+    only_s3 = {"http": False, "s3": {}}
+    assert exceeded(package, runtime={"timeout_s": 900}, triggers=only_s3) == {}
+
+
+def test_a_body_grows_by_a_third_on_its_way(package: Package) -> None:
+    assert exceeded(package, runtime={"max_body_bytes": PAYLOAD_BYTES}).keys() == {"http-payload"}
+    assert exceeded(package, runtime={"max_body_bytes": PAYLOAD_BYTES * 3 // 4}).keys() == {
+        "http-payload"
+    }
+    assert exceeded(package, runtime={"max_body_bytes": 4_500_000}) == {}
+    only_s3 = {"http": False, "s3": {}}
+    assert exceeded(package, runtime={"max_body_bytes": PAYLOAD_BYTES}, triggers=only_s3) == {}
+
+
+def test_python_ends(package: Package) -> None:
+    last = PYTHON_ENDS["3.13"]
+    assert exceeded(package, today=last) == {}
+    assert exceeded(package, today=last + dt.timedelta(days=1)).keys() == {"python"}
+    assert exceeded(replace(package, python="3.11")).keys() == {"python"}
+
+
+def test_a_library_for_another_processor_is_named(package: Package) -> None:
+    checks = exceeded(replace(package, architecture="arm64"))
+    assert checks.keys() == {"architecture"}
+    assert "libLiteRt.so" in checks["architecture"].hint
+
+
+def test_a_library_for_a_newer_glibc_is_named(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liteship.packaging.limits.GLIBC", (2, 17))
+    checks = exceeded(package)
+    assert checks.keys() == {"glibc"}
+    assert "libLiteRt.so" in str(checks["glibc"].value)
+
+
+def test_an_extension_for_another_python_is_told(package: Package) -> None:
+    folder = package.python_path[0]
+    shutil.copy(LIBRARY, folder / "_imaging.cpython-312-x86_64-linux-gnu.so")
+    checks = exceeded(package)
+    assert checks.keys() == {"extensions"}
+    assert checks["extensions"].value == "3.12"
+
+
+def test_every_exceeded_limit_is_reported_at_once(package: Package) -> None:
+    part = make_part("function", zipped_bytes=DIRECT_UPLOAD_BYTES + 1)
+    function = make_function(Path("functions/digits"), runtime={"timeout_s": 60})
+    checks = check_limits(function, replace(package, parts=(part,)), today=TODAY)
+    with pytest.raises(LimitError) as raised:
+        require_limits(checks)
+    assert raised.value.reference == "limit-exceeded"
+    assert [problem.split(":")[0] for problem in raised.value.problems] == [
+        "function-zipped",
+        "http-timeout",
+    ]
+    assert raised.value.problems[1].startswith("http-timeout: 60 s, limit 29 s; ")
+
+
+def test_the_environment_has_a_limit(package: Package) -> None:
+    prefixes = {"input_prefix": "i" * 512, "output_prefix": "o" * 512}
+    checks = check_limits(
+        make_function(Path("functions/digits"), triggers={"s3": prefixes}), package, today=TODAY
+    )
+    (check,) = [check for check in checks if check.name == "environment"]
+    assert int(check.value) > 1024
+    assert check.ok

@@ -1,0 +1,115 @@
+"""LiteRT's C API where only a process of its own can tell: memory, output, imports, sys.path."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liteship.errors import ArtifactError
+from liteship.runtime.backends.litert_c import LiteRtCInterpreter, find_library
+
+ROOT = Path(__file__).parents[4]
+MODELS = ROOT / "tests" / "data" / "models"
+
+ANSWER = f"""
+from liteship.runtime.interpreter import create_interpreter
+model = open({str(MODELS / "conv-int8.tflite")!r}, "rb").read()
+def answer():
+    interpreter = create_interpreter(model)
+    return interpreter.invoke({{n: bytes(s.size_bytes) for n, s in interpreter.inputs.items()}})
+"""
+
+GROWTH = """
+import os
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+for _ in range(50):
+    answer()
+before = resident_bytes()
+for _ in range(200):
+    answer()
+print(resident_bytes() - before)
+"""
+
+
+def _run(script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *options, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+
+
+def test_the_library_is_found_without_importing_its_package() -> None:
+    finished = _run(
+        "import sys; from liteship.runtime.backends.litert_c import find_library;"
+        "print(find_library()); assert 'ai_edge_litert' not in sys.modules"
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == find_library()
+
+
+def test_without_the_library_it_is_not_ready() -> None:
+    script = ANSWER + (
+        "from liteship.errors import NotReadyError\n"
+        "try:\n    answer()\n"
+        "except NotReadyError as error:\n    print(error.reference, error.hint, sep='|')\n"
+    )
+    # -S leaves site-packages out of sys.path
+    finished = _run(script, "-S")
+    assert finished.returncode == 0, finished.stderr
+    reference, hint = finished.stdout.strip().split("|")
+    assert reference == "backend-missing"
+    assert "ai-edge-litert" in hint
+
+
+def test_an_answer_imports_neither_numpy_nor_the_package() -> None:
+    finished = _run(ANSWER + "answer()\nimport sys\nprint(*sorted(sys.modules))")
+    assert finished.returncode == 0, finished.stderr
+    roots = {module.partition(".")[0] for module in finished.stdout.split()}
+    assert "liteship" in roots
+    assert roots.isdisjoint({"numpy", "ai_edge_litert", "tensorflow", "tflite_runtime"})
+
+
+def test_an_answer_writes_one_information_line_at_most() -> None:
+    finished = _run(ANSWER + "answer()\nanswer()")
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == ""
+    lines = finished.stderr.splitlines()
+    assert len(lines) <= 1
+    assert all(line.startswith("INFO: ") for line in lines)
+
+
+def test_interpreters_that_are_dropped_give_their_memory_back() -> None:
+    """200 that are kept take 16 MiB; 200 that are dropped were seen to leave 0.25 MiB behind."""
+    finished = _run(ANSWER + GROWTH)
+    assert finished.returncode == 0, finished.stderr
+    assert int(finished.stdout) < 4 * 1024 * 1024
+
+
+def test_a_refused_model_leaves_nothing_that_breaks_the_next() -> None:
+    model = (MODELS / "conv-int8.tflite").read_bytes()
+    for _ in range(20):
+        with pytest.raises(ArtifactError):
+            LiteRtCInterpreter(model[:2000])
+    assert LiteRtCInterpreter(model).invoke({"image": bytes(432)})["scores"]
+
+
+def test_a_dtype_that_liteship_does_not_serve_is_refused_when_loaded() -> None:
+    with pytest.raises(ArtifactError) as caught:
+        LiteRtCInterpreter((MODELS / "unserved-float16-input.tflite").read_bytes())
+    assert caught.value.reference == "model-refused"
+    assert "float32" in str(caught.value.expected)
+
+
+def test_a_model_without_a_signature_is_served_by_its_tensors_names() -> None:
+    interpreter = LiteRtCInterpreter((MODELS / "no-signature-float32.tflite").read_bytes())
+    assert list(interpreter.inputs) == ["features"]
+    assert list(interpreter.outputs) == ["Identity"]
