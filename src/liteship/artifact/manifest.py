@@ -183,8 +183,12 @@ class Manifest:
         }
 
     def to_json(self) -> str:
-        """The manifest as the text of `model.json`."""
-        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
+        """The manifest as the text of `model.json`.
+
+        Raises:
+            ValueError: A number is NaN or infinite, which JSON cannot hold.
+        """
+        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, path: str) -> Manifest:
@@ -199,7 +203,7 @@ class Manifest:
                 this version does not know, `manifest-invalid` with every problem found.
         """
         try:
-            content = json.loads(text)
+            content = json.loads(text, parse_constant=_refuse_constant)
         except ValueError as error:
             raise ArtifactError(
                 "manifest-json",
@@ -274,6 +278,11 @@ class Manifest:
         if sizes != [spec.size_bytes for spec in self.outputs]:
             problems.append(f"golden.outputs has {sizes} bytes for {list(map(str, self.outputs))}")
         return problems
+
+
+def _refuse_constant(text: str) -> None:
+    msg = f"it holds {text}"
+    raise ValueError(msg)
 
 
 def _read_tensor(reader: FieldReader) -> TensorSpec:

@@ -25,7 +25,9 @@ def command(
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Representative data set, .npz.")] = None,
     evaluation: Annotated[Path | None, typer.Option(help="Held-out samples with labels, .npz.")] = None,
-    max_drop: Annotated[float | None, typer.Option(help="Accuracy that may be lost, 0-1.")] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Accuracy that may be lost, 0-1.", min=0, max=1)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Convert a trained model to full int8, and prove it on held-out data.

@@ -88,7 +88,7 @@ def print_package(package: Package) -> None:
 
     if not package.has_byte_code:
         console.print(
-            f"Packed by another Python than {package.python}: without byte code, so that Lambda compiles "
+            f"Packed by another Python than {package.python}: without byte code, so Lambda compiles "
             "the sources at every cold start. The image has it, and so has what "
             "[bold]sam build --use-container[/bold] packs.",
             highlight=False,

@@ -87,13 +87,31 @@ def measure_artifact(
     return right / len(requests)
 
 
+def require_classes(evaluation: Evaluation, classes: int) -> None:
+    """Refuses labels that the model cannot answer: both models would just count as wrong.
+
+    Raises:
+        CalibrationError: `evaluation-invalid`.
+    """
+    greatest = int(evaluation.labels.max())
+    if greatest >= classes:
+        raise CalibrationError(
+            "evaluation-invalid",
+            "the held-out samples are labelled with classes that the model does not have",
+            expected=f"labels from 0 to {classes - 1}",
+            received=f"label {greatest}",
+            hint="count the classes from 0, in the order of the model's outputs",
+        )
+
+
 def require_budget(accuracy: Accuracy, max_drop: float) -> None:
     """Refuses an artifact that lost more than its budget.
 
     Raises:
         AccuracyError: `accuracy-budget`.
     """
-    if accuracy.drop > max_drop:
+    # 0.99 - 0.98 is a hair more than 0.01; and whatever is compared to NaN must not pass.
+    if not accuracy.drop <= max_drop + 1e-9:
         raise AccuracyError(
             "accuracy-budget",
             "the int8 model lost more accuracy than its budget; the artifact was not replaced",

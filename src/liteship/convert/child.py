@@ -69,4 +69,7 @@ def run_worker(folder: Path, progress: Callable[[str, int, int], None]) -> None:
 
 
 def _describe(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if code >= 0:
+        return f"exit code {code}"
+    names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
+    return f"signal {names.get(-code, -code)}"

@@ -17,7 +17,7 @@ from liteship.artifact import Artifact, Golden, Manifest
 from liteship.artifact.folder import GOLDEN_FILE
 from liteship.convert import accuracy as measuring
 from liteship.convert.child import run_worker
-from liteship.convert.data import load_calibration, load_evaluation
+from liteship.convert.data import load_calibration, load_evaluation, read_arrays
 from liteship.convert.sources import check_source, source_digest
 from liteship.errors import ConversionError
 from liteship.quantization import INTEGER_RANGE
@@ -25,7 +25,7 @@ from liteship.runtime.interpreter import create_interpreter
 from liteship.runtime.predictor import Predictor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -102,6 +102,10 @@ def convert_model(request: ConversionRequest, progress: Progress) -> ConversionR
         AccuracyError: The result lost more than `max_drop`; nothing was written.
     """
     source_format = check_source(request.source)
+    # What can be refused without TensorFlow is refused before it is started.
+    read_arrays(request.calibration, "calibration")
+    if request.evaluation is not None:
+        read_arrays(request.evaluation, "evaluation")
     with tempfile.TemporaryDirectory(prefix="liteship-convert-") as name:
         folder = Path(name)
         _write_request(folder, request, source_format)
@@ -112,9 +116,10 @@ def convert_model(request: ConversionRequest, progress: Progress) -> ConversionR
             source_outputs = {key: file[key] for key in file.files}
 
         interpreter = create_interpreter(float_model)
-        calibration = load_calibration(request.calibration, list(interpreter.inputs.values()))
+        specs = list(interpreter.inputs.values())
+        calibration = load_calibration(request.calibration, specs)
         artifact, similarity = _assemble(request, model, calibration, source_outputs)
-        accuracy = _measure(request, artifact, source_outputs, progress)
+        accuracy = _measure(request, artifact, specs, source_outputs, progress)
     artifact.manifest.provenance.update(
         {
             "liteship": __version__,
@@ -208,13 +213,18 @@ def _assemble(
 
 
 def _measure(
-    request: ConversionRequest, artifact: Artifact, source_outputs: Arrays, progress: Progress
+    request: ConversionRequest,
+    artifact: Artifact,
+    specs: Sequence[TensorSpec],
+    source_outputs: Arrays,
+    progress: Progress,
 ) -> measuring.Accuracy | None:
     if request.evaluation is None:
         return None
     manifest = artifact.manifest
-    evaluation = load_evaluation(request.evaluation, [spec.name for spec in manifest.inputs])
+    evaluation = load_evaluation(request.evaluation, specs, manifest.preprocessing)
     source_scores = source_outputs[f"evaluation.{manifest.outputs[0].name}"]
+    measuring.require_classes(evaluation, source_scores.shape[-1])
     predictor = Predictor(artifact)
     predictor.warm_up()
     accuracy = measuring.Accuracy(

@@ -77,7 +77,7 @@ def _check_keras_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             missing = set(_KERAS_MEMBERS) - set(archive.namelist())
             broken = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except Exception as error:  # zipfile and zlib raise whatever damaged bytes lead them to
         raise _corrupt(path, "a Keras archive", path.read_bytes()[:8]) from error
     if missing or broken:
         raise SourceModelError(

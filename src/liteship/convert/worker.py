@@ -18,7 +18,7 @@ from liteship import errors
 from liteship.artifact import Preprocessing
 from liteship.convert.data import load_calibration, load_evaluation
 from liteship.convert.reference import normalized_inputs, write_source_outputs
-from liteship.errors import ConversionError, LiteshipError, SourceModelError
+from liteship.errors import ArtifactError, ConversionError, LiteshipError, SourceModelError
 from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:
@@ -77,13 +77,21 @@ def _convert(folder: Path, progress: Callable[..., None]) -> None:
     float_model = source.read_bytes() if keras_model is None else _to_float_tflite(keras_model)
     (folder / "float.tflite").write_bytes(float_model)
 
-    specs = list(create_interpreter(float_model).inputs.values())
+    try:
+        specs = list(create_interpreter(float_model).inputs.values())
+    except ArtifactError as error:
+        raise SourceModelError(
+            "source-corrupt",
+            f"{source} is not a model that can be converted: {error.message}",
+            expected="a whole float .tflite model",
+            hint="export the model again",
+        ) from error
     whole = load_calibration(Path(request["calibration"]), specs)
     calibration = {name: values[: request["samples"]] for name, values in whole.items()}
     sets: dict[str, Arrays] = {"calibration": calibration}
     if request["evaluation"]:
-        evaluation = load_evaluation(Path(request["evaluation"]), [spec.name for spec in specs])
         preprocessing = Preprocessing(**request["preprocessing"])
+        evaluation = load_evaluation(Path(request["evaluation"]), specs, preprocessing)
         sets["evaluation"] = normalized_inputs(evaluation, specs, preprocessing)
 
     from liteship.convert.quantize import quantize_int8

@@ -17,10 +17,10 @@ from fastapi.exceptions import HTTPException
 from starlette.exceptions import HTTPException as RouterException
 
 import liteship
-from liteship.errors import PayloadTooLargeError
+from liteship.errors import InputError
 from liteship.runtime.asgi import read_body, request_id_from
-from liteship.runtime.http import Request, Response, error_response
-from liteship.runtime.routes import ROUTES, run
+from liteship.runtime.http import Request, Response
+from liteship.runtime.routes import ROUTES, refuse, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def _endpoint(function: Function, route: Route) -> Callable[[HttpRequest], Await
         headers = dict(request.headers)
         try:
             body = await read_body(headers, request.receive, function.settings.max_body_bytes)
-        except PayloadTooLargeError as error:
-            return _refuse(function, error, request_id)
+        except InputError as error:
+            return _http_response(refuse(function, error, request_id))
         asked = Request(request.method, request.url.path, headers, body, request_id)
         return _http_response(await run_in_threadpool(run, route, function, asked))
 
@@ -83,16 +83,9 @@ def _http_response(response: Response) -> HttpResponse:
     return HttpResponse(response.body, response.status, response.headers)
 
 
-def _refuse(function: Function, error: Exception, request_id: str) -> HttpResponse:
-    response = error_response(error, request_id)
-    response.headers["x-request-id"] = request_id
-    function.telemetry.refused(error, response.status, request_id)
-    return _http_response(response)
-
-
 async def _failed(function: Function, request: HttpRequest, error: Exception) -> HttpResponse:
     """What nobody expected in a route of the user's own."""
-    return _refuse(function, error, _request_id(request))
+    return _http_response(refuse(function, error, _request_id(request)))
 
 
 async def _not_found(request: HttpRequest, error: Exception) -> HttpResponse:

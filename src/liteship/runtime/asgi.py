@@ -6,9 +6,9 @@ import asyncio
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from liteship.errors import PayloadTooLargeError
-from liteship.runtime.http import Request, Response, check_body_size, error_response
-from liteship.runtime.routes import ROUTES, run
+from liteship.errors import InputError
+from liteship.runtime.http import Request, Response, check_body_size
+from liteship.runtime.routes import ROUTES, refuse, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +48,8 @@ class AsgiApplication:
         request_id = request_id_from(headers)
         try:
             body = await read_body(headers, receive, self._function.settings.max_body_bytes)
-        except PayloadTooLargeError as error:
-            response = error_response(error, request_id)
-            response.headers["x-request-id"] = request_id
-            self._function.telemetry.refused(error, response.status, request_id)
+        except InputError as error:
+            response = refuse(self._function, error, request_id)
         else:
             request = Request(scope["method"], scope["path"], headers, body, request_id)
             if request.method == "GET":
@@ -82,6 +80,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit_bytes: i
 
     Raises:
         PayloadTooLargeError: `body-too-large`.
+        InputError: `client-gone` if the connection was closed in the middle.
     """
     declared = headers.get("content-length", "")
     if declared.isdigit():
@@ -89,6 +88,12 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit_bytes: i
     parts, size_bytes = [], 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InputError(
+                "client-gone",
+                "the client closed the connection before its request was whole",
+                hint="send the request again",
+            )
         part = message.get("body", b"")
         size_bytes += len(part)
         check_body_size(size_bytes, limit_bytes)

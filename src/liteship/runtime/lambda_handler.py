@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 from liteship.errors import InputError
-from liteship.runtime.http import Request, Response, error_response
-from liteship.runtime.routes import answer
+from liteship.runtime.http import Request, Response
+from liteship.runtime.routes import answer, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,10 +73,7 @@ def _handle_http(function: Function, event: dict[str, Any], context: object) -> 
     try:
         request = _http_request(event, request_id)
     except InputError as error:
-        response = error_response(error, request_id)
-        response.headers["x-request-id"] = request_id
-        function.telemetry.refused(error, response.status, request_id)
-        return _http_response(response)
+        return _http_response(refuse(function, error, request_id))
     response_of_short_list = answer(function, request)
     if response_of_short_list is not None:
         return _http_response(response_of_short_list)

@@ -32,7 +32,14 @@ def run(route: Route, function: Function, request: Request) -> Response:
         check_body_size(len(request.body), function.settings.max_body_bytes)
         response = route(function, request)
     except Exception as error:  # noqa: BLE001  # the edge: nothing a caller sends may end the process
-        response = error_response(error, request.request_id)
-        function.telemetry.refused(error, response.status, request.request_id)
+        return refuse(function, error, request.request_id)
     response.headers["x-request-id"] = request.request_id
+    return response
+
+
+def refuse(function: Function, error: Exception, request_id: str) -> Response:
+    """Turns what went wrong with a request into its answer and a line in the log."""
+    response = error_response(error, request_id)
+    response.headers["x-request-id"] = request_id
+    function.telemetry.refused(error, response.status, request_id)
     return response

@@ -9,10 +9,11 @@ the event again. boto3 is imported here and nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from urllib.parse import unquote_plus
 
-from liteship.errors import InputError, NotReadyError, PayloadTooLargeError
+from liteship.errors import InputError, LiteshipError, NotReadyError, PayloadTooLargeError
 from liteship.runtime.codecs import sniff_media_type
 from liteship.runtime.http import encode_json
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from liteship.runtime.function import Function
+
+MAX_KEY_BYTES = 1024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html; a result whose key would be
+longer gets a digest for a name. The object itself names the picture that it answers."""
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 20
@@ -130,7 +135,7 @@ def _answer_object(function: Function, s3_object: S3Object) -> dict[str, object]
         prediction = function.require_predictor().predict(body, sniff_media_type(body))
     except NotReadyError:
         raise
-    except InputError as error:
+    except LiteshipError as error:  # the same object would fail the same way again
         function.telemetry.refused(error, 400)
         content = error.as_dict()
     else:
@@ -195,7 +200,11 @@ def _check_size(s3_object: S3Object, size_bytes: int, limit_bytes: int) -> None:
 def _result_key(function: Function, s3_object: S3Object) -> str:
     settings = function.settings
     name = s3_object.key.removeprefix(settings.input_prefix)
-    return f"{settings.output_prefix}{name}.{s3_object.identity.strip(chr(34))}.json"
+    key = f"{settings.output_prefix}{name}.{s3_object.identity.strip(chr(34))}.json"
+    if len(key.encode()) <= MAX_KEY_BYTES:
+        return key
+    digest = hashlib.sha256(f"{name}.{s3_object.identity}".encode()).hexdigest()
+    return f"{settings.output_prefix}{digest}.json"
 
 
 def create_client() -> Any:

@@ -1,0 +1,196 @@
+"""The HTTP server as Knative runs it: `python -m liteship.runtime`, a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Start = Callable[..., Any]
+
+PNG = {"content-type": "image/png"}
+
+
+def run_to_its_end(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "liteship.runtime", *arguments],
+        cwd=folder,
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_answers_until_it_is_told_to_stop(start_server: Start, digit_png: bytes) -> None:
+    server = start_server()
+    assert httpx.get(f"{server.url}/health/ready").json()["ready"]
+    answer = httpx.post(f"{server.url}/predict", content=digit_png, headers=PNG)
+    assert answer.json()["predictions"][0]["label"] == "7"
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=30) in {0, -signal.SIGTERM}
+    messages = [line["message"] for line in server.log_lines()]
+    assert messages == ["model ready", "serving", "predicted"]
+
+
+def test_a_request_in_flight_is_answered_after_sigterm(
+    start_server: Start, function_folder: Path, digit_png: bytes
+) -> None:
+    (function_folder / "app.py").write_text(
+        "import time\n"
+        "from liteship import Function\n"
+        "def postprocess(outputs):\n"
+        '    print(\'{"message": "in flight"}\', flush=True)\n'
+        "    time.sleep(1)\n"
+        "    return {'answer': 42}\n"
+        "handler = Function(__file__, postprocess=postprocess)\n"
+    )
+    server = start_server(function_folder)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(httpx.post, f"{server.url}/predict", content=digit_png, headers=PNG)
+        while "in flight" not in server.log.read_text():
+            assert server.process.poll() is None
+        server.process.send_signal(signal.SIGTERM)
+        assert asked.result().json()["answer"] == 42
+    server.process.wait(timeout=30)
+
+
+def test_many_callers_at_once_each_get_their_own_answer(start_server: Start, digit_images: Any) -> None:
+    import io
+
+    from PIL import Image
+
+    server = start_server(LITESHIP_WORKERS="2")
+    images, labels = digit_images
+    bodies = []
+    for pixels in images[:60]:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        bodies.append(buffer.getvalue())
+    with httpx.Client(base_url=server.url) as client, ThreadPoolExecutor(8) as pool:
+
+        def ask(body: bytes) -> Any:
+            return client.post("/predict", content=body, headers=PNG).json()["predictions"]
+
+        one_by_one = [ask(body) for body in bodies]
+        assert list(pool.map(ask, bodies)) == one_by_one
+    right = sum(
+        answer[0]["label"] == str(label) for answer, label in zip(one_by_one, labels, strict=False)
+    )
+    assert right > len(bodies) * 0.9
+
+
+def test_a_corrupt_golden_output_never_becomes_ready(
+    start_server: Start, function_folder: Path, digit_png: bytes
+) -> None:
+    corrupt_golden_output(function_folder)
+    server = start_server(function_folder)
+    live = httpx.get(f"{server.url}/health/live")
+    assert (live.status_code, live.json()) == (200, {"live": True})
+    ready = httpx.get(f"{server.url}/health/ready")
+    predict = httpx.post(f"{server.url}/predict", content=digit_png, headers=PNG)
+    for refused in (ready, predict):
+        assert refused.status_code == 503
+        assert refused.json()["reference"] == "self-test-failed"
+        assert "golden input" in refused.json()["error"]
+    assert server.process.poll() is None
+    first = server.log_lines()[0]
+    assert (first["level"], first["message"]) == ("ERROR", "model not ready")
+
+
+def test_a_corrupt_golden_output_on_lambda(
+    function_folder: Path,
+    make_function: Callable[..., Any],
+    lambda_context: Callable[[], object],
+    digit_png: bytes,
+) -> None:
+    from liteship.errors import NotReadyError
+
+    corrupt_golden_output(function_folder)
+    function = make_function()
+    statuses = {}
+    for method, path in (("GET", "/health/live"), ("GET", "/health/ready"), ("POST", "/predict")):
+        http = {"method": method, "path": path, "sourceIp": "192.0.2.1"}
+        event = {"version": "2.0", "headers": {}, "requestContext": {"http": http}, "body": "x"}
+        answer = function(event, lambda_context())
+        statuses[path] = answer["statusCode"], json.loads(answer["body"]).get("reference")
+    assert statuses == {
+        "/health/live": (200, None),
+        "/health/ready": (503, "self-test-failed"),
+        "/predict": (503, "self-test-failed"),
+    }
+    s3 = {"bucket": {"name": "b"}, "object": {"key": "incoming/7.png"}}
+    record = {"eventSource": "aws:s3", "eventVersion": "2.1", "s3": s3}
+    with pytest.raises(NotReadyError) as raised:
+        function({"Records": [record]}, lambda_context())
+    assert raised.value.reference == "self-test-failed"
+
+
+def test_settings_that_cannot_be_used_end_the_start_without_a_traceback(
+    function_folder: Path,
+) -> None:
+    done = run_to_its_end(function_folder, PORT="http", LITESHIP_WORKERS="0")
+    assert done.returncode == 1
+    assert "PORT: expected a whole number" in done.stderr
+    assert "LITESHIP_WORKERS" in done.stderr
+    assert "next step:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nope", "nope"),
+        ("missing.handler", "missing"),
+        ("app.nothing", "nothing"),
+        ("", "MODULE.HANDLER"),
+        (".", "MODULE.HANDLER"),
+    ],
+)
+def test_a_handler_that_is_not_there_is_told_without_a_traceback(
+    name: str, reason: str, function_folder: Path
+) -> None:
+    done = run_to_its_end(function_folder, name)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "next step:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_in_app_py_keeps_its_traceback(function_folder: Path) -> None:
+    """It is the author's code that failed: the traceback is what they need."""
+    (function_folder / "app.py").write_text("import module_that_is_not_there\n")
+    done = run_to_its_end(function_folder)
+    assert done.returncode == 1
+    assert "module_that_is_not_there" in done.stderr
+    assert 'app.py", line 1' in done.stderr
+
+
+def test_a_port_in_use_is_told(start_server: Start, tmp_path: Path) -> None:
+    server = start_server()
+    shutil.copytree(server.folder, tmp_path / "second")
+    done = run_to_its_end(tmp_path / "second", PORT=server.url.rpartition(":")[2])
+    assert done.returncode != 0
+    assert "address already in use" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def corrupt_golden_output(folder: Path) -> None:
+    path = folder / "model" / "model.json"
+    content = json.loads(path.read_text())
+    (output,) = content["golden"]["outputs"]
+    content["golden"]["outputs"] = [bytes(each ^ 0x7F for each in bytes.fromhex(output)).hex()]
+    path.write_text(json.dumps(content))

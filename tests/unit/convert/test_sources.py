@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from liteship.convert.sources import check_source, source_digest
+from liteship.errors import SourceModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
+TFLITE = bytes(4) + b"TFL3" + bytes(100)
+
+
+def write_keras(path: Path, compression: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
+    config = b'{"layers": [%s]}' % b",".join(b"%d" % each for each in range(300))
+    contents = {"config": config, "weights": b"weights" * 500, "metadata": b"{}"} | members
+    names = {"config": "config.json", "weights": "model.weights.h5", "metadata": "metadata.json"}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for key, content in contents.items():
+            if content:
+                archive.writestr(names[key], content)
+    return path
+
+
+def refusal(path: Path) -> SourceModelError:
+    with pytest.raises(SourceModelError) as raised:
+        check_source(path)
+    assert raised.value.hint
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "source_format"),
+    [
+        ("m.h5", HDF5, "h5"),
+        ("m.HDF5", HDF5, "h5"),
+        ("m.tflite", TFLITE, "tflite"),
+    ],
+)
+def test_a_format_is_told_by_suffix_and_first_bytes(
+    name: str, content: bytes, source_format: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert check_source(tmp_path / name) == source_format
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_keras_archive_is_a_keras_archive(compression: int, tmp_path: Path) -> None:
+    assert check_source(write_keras(tmp_path / "m.keras", compression)) == "keras"
+
+
+@pytest.mark.parametrize("name", ["nothing.keras", "folder.keras"])
+def test_a_missing_file_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.keras").mkdir()
+    assert refusal(tmp_path / name).reference == "source-missing"
+
+
+@pytest.mark.parametrize("name", ["model.txt", "model.onnx", "model.pb", "model", ".keras"])
+def test_another_format_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(HDF5)
+    error = refusal(tmp_path / name)
+    assert error.reference == "source-format"
+    assert ".keras" in str(error.expected)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5", "tflite"])
+@pytest.mark.parametrize("content", [b"", b"\x89", b"hello, I am a text", bytes(8)])
+def test_what_is_not_what_its_name_says_is_refused(content: bytes, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"m.{suffix}"
+    path.write_bytes(content)
+    error = refusal(path)
+    assert error.reference == "source-corrupt"
+    assert (content[:8].hex(" ") or "nothing") in str(error.received)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_archive_that_is_cut_is_refused(compression: int, tmp_path: Path) -> None:
+    path = write_keras(tmp_path / "m.keras", compression)
+    whole = path.read_bytes()
+    for length in range(1, len(whole), max(1, len(whole) // 60)):
+        path.write_bytes(whole[:length])
+        assert refusal(path).reference == "source-corrupt", length
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_archive_damaged_anywhere_is_refused_or_unharmed(compression: int, tmp_path: Path) -> None:
+    path = write_keras(tmp_path / "m.keras", compression)
+    whole = path.read_bytes()
+    digest = source_digest(path, "keras")
+    for place in range(0, len(whole), max(1, len(whole) // 400)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            check_source(path)
+        except SourceModelError as error:
+            assert error.reference == "source-corrupt"  # noqa: PT017  # not every byte matters
+        else:
+            assert source_digest(path, "keras") == digest, place
+
+
+@pytest.mark.parametrize(
+    ("member", "name"), [("config", "config.json"), ("weights", "model.weights.h5")]
+)
+def test_an_archive_without_a_part_names_it(member: str, name: str, tmp_path: Path) -> None:
+    error = refusal(write_keras(tmp_path / "m.keras", **{member: b""}))
+    assert error.reference == "source-corrupt"
+    assert error.received == f"no {name}"
+
+
+def test_what_differs_between_two_equal_trainings_does_not_change_a_digest(tmp_path: Path) -> None:
+    shared = [b'{"a": 1, "shared_object_id": %d, "compile_config": {"x": %d}}' % (i, i) for i in (1, 2)]
+    first, second = (
+        write_keras(tmp_path / f"{index}.keras", config=config, metadata=b"saved at %d" % index)
+        for index, config in enumerate(shared)
+    )
+    assert first.read_bytes() != second.read_bytes()
+    assert source_digest(first, "keras") == source_digest(second, "keras")
+    for change in ({"weights": b"other"}, {"config": b'{"a": 2}'}):
+        changed = write_keras(tmp_path / "c.keras", **{"config": b'{"a": 1}'} | change)
+        assert source_digest(changed, "keras") != source_digest(first, "keras")
+
+
+@pytest.mark.parametrize("source_format", ["h5", "tflite"])
+def test_any_other_digest_is_the_files(source_format: str, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(HDF5)
+    digest = source_digest(tmp_path / "m", source_format)  # type: ignore[arg-type]
+    assert digest == hashlib.sha256(HDF5).hexdigest()

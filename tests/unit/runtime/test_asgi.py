@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from liteship.errors import PayloadTooLargeError
+from liteship.runtime.asgi import read_body, request_id_from
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from liteship import Function
+
+LIMIT_BYTES = 1000
+
+
+@pytest.mark.parametrize("given", ["a", "x" * 128, "trace-1/2 3"])
+def test_a_harmless_request_id_is_kept(given: str) -> None:
+    assert request_id_from({"x-request-id": given}) == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a\nb", "é", "a\x00", "\x7f"])
+def test_any_other_is_replaced(given: str) -> None:
+    found = request_id_from({"x-request-id": given})
+    assert str(uuid.UUID(found)) == found
+    assert found != request_id_from({})
+
+
+def read(headers: dict[str, str], *parts: bytes) -> tuple[bytes, int]:
+    """What `read_body` gives, and how many parts it took."""
+    taken = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        return {
+            "type": "http.request",
+            "body": parts[taken - 1],
+            "more_body": taken < len(parts),
+        }
+
+    try:
+        return asyncio.run(read_body(headers, receive, LIMIT_BYTES)), taken
+    except PayloadTooLargeError as error:
+        assert error.reference == "body-too-large"  # noqa: PT017  # counted below
+        return b"", taken
+
+
+def test_a_body_is_all_of_its_parts() -> None:
+    assert read({}, b"ab", b"", b"cd") == (b"abcd", 3)
+    assert read({}, bytes(LIMIT_BYTES)) == (bytes(LIMIT_BYTES), 1)
+
+
+def test_reading_stops_at_the_limit() -> None:
+    assert read({}, bytes(600), bytes(600), bytes(600)) == (b"", 2)
+
+
+@pytest.mark.parametrize("declared", [str(LIMIT_BYTES + 1), "9" * 5000])
+def test_a_declared_length_over_the_limit_is_refused_unread(declared: str) -> None:
+    assert read({"content-length": declared}, b"x") == (b"", 0)
+
+
+@pytest.mark.parametrize("declared", ["", "0", "many", "-1"])
+def test_a_declared_length_proves_nothing(declared: str) -> None:
+    assert read({"content-length": declared}, bytes(600), bytes(600)) == (b"", 2)
+
+
+def test_a_body_in_chunks_over_the_limit_is_refused(make_function: Callable[..., Function]) -> None:
+    function = make_function(LITESHIP_MAX_BODY_BYTES=str(LIMIT_BYTES))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield bytes(600)
+
+    async def ask(app: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post("/predict", content=chunks())
+
+    for app in (function.asgi, function.app):
+        response = asyncio.run(ask(app))
+        assert response.status_code == 413
+        assert response.json()["received"] == "1,200 bytes"
+
+
+def test_start_and_end_are_acknowledged(make_function: Callable[..., Function]) -> None:
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    asyncio.run(make_function().asgi({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_health_is_answered_while_every_worker_predicts(
+    make_function: Callable[..., Function], digit_png: bytes
+) -> None:
+    """A prediction that hangs must not make the platform think that the process is dead."""
+    import threading
+
+    function = make_function()
+    release, started = threading.Event(), threading.Event()
+    assert function._predictor is not None
+
+    def slow(_body: bytes, _content_type: str) -> dict[str, bytes]:
+        started.set()
+        release.wait()
+        return {"image": bytes(64)}
+
+    function._predictor._preprocess = slow
+
+    async def ask() -> tuple[httpx.Response, httpx.Response]:
+        transport = httpx.ASGITransport(function.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            headers = {"content-type": "image/png"}
+            prediction = asyncio.create_task(
+                client.post("/predict", content=digit_png, headers=headers)
+            )
+            await asyncio.to_thread(started.wait)
+            health = await client.get("/health/ready")
+            assert not prediction.done()
+            release.set()
+            return health, await prediction
+
+    health, prediction = asyncio.run(ask())
+    assert json.loads(health.content)["ready"]
+    assert prediction.status_code == 200

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from liteship.errors import ConfigurationError
+from liteship.runtime import settings as module
+from liteship.runtime.settings import Settings, prefixes_overlap
+
+
+def problems(**environ: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as raised:
+        Settings(environ)
+    assert raised.value.reference == "environment-invalid"
+    return raised.value.problems
+
+
+def test_every_setting_has_a_default() -> None:
+    settings = Settings({})
+    assert settings.backend == "litert-c"
+    assert settings.observability == "lean"
+    assert settings.max_body_bytes == module.MAX_BODY_BYTES
+    assert settings.max_object_bytes == module.MAX_OBJECT_BYTES
+    assert settings.max_pixels == module.MAX_PIXELS
+    assert (settings.input_prefix, settings.output_prefix) == ("incoming/", "results/")
+    assert (settings.port, settings.workers) == (8080, 1)
+
+
+def test_an_empty_number_or_choice_is_the_default() -> None:
+    settings = Settings({"PORT": "", "LITESHIP_BACKEND": "", "LITESHIP_OBSERVABILITY": ""})
+    assert (settings.port, settings.backend, settings.observability) == (8080, "litert-c", "lean")
+
+
+def test_the_environment_decides() -> None:
+    settings = Settings(
+        {
+            "LITESHIP_BACKEND": "litert",
+            "LITESHIP_MAX_BODY_BYTES": "1",
+            "LITESHIP_MAX_OBJECT_BYTES": "2",
+            "LITESHIP_MAX_PIXELS": "3",
+            "LITESHIP_OBSERVABILITY": "powertools",
+            "LITESHIP_S3_INPUT_PREFIX": "in/",
+            "LITESHIP_S3_OUTPUT_PREFIX": "out/",
+            "LITESHIP_WORKERS": "4",
+            "PORT": "65535",
+        }
+    )
+    assert (settings.max_body_bytes, settings.max_object_bytes, settings.max_pixels) == (1, 2, 3)
+    assert (settings.workers, settings.port) == (4, 65535)
+    assert (settings.input_prefix, settings.output_prefix) == ("in/", "out/")
+    assert (settings.backend, settings.observability) == ("litert", "powertools")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "1e3", "many", " 8", "٣", "9" * 5000])
+@pytest.mark.parametrize("name", ["PORT", "LITESHIP_WORKERS", "LITESHIP_MAX_BODY_BYTES"])
+def test_a_number_is_whole_and_above_zero(name: str, text: str) -> None:
+    (problem,) = problems(**{name: text})
+    assert problem.startswith(f"{name}: expected a whole number")
+
+
+def test_a_port_is_a_port() -> None:
+    (problem,) = problems(PORT="65536")
+    assert problem.startswith("PORT: expected a whole number")
+    assert "65535" in problem
+
+
+def test_every_problem_is_told_at_once() -> None:
+    found = problems(
+        LITESHIP_BACKEND="onnx",
+        LITESHIP_OBSERVABILITY="loud",
+        LITESHIP_MAX_PIXELS="lots",
+        LITESHIP_S3_INPUT_PREFIX="x/",
+        LITESHIP_S3_OUTPUT_PREFIX="x/y/",
+    )
+    assert len(found) == 4
+    assert "expected one of litert-c, litert, tflite-runtime, received 'onnx'" in found[0]
+    assert "overlap" in found[-1]
+
+
+@pytest.mark.parametrize("name", ["LITESHIP_S3_INPUT_PREFIX", "LITESHIP_S3_OUTPUT_PREFIX"])
+def test_an_empty_prefix_overlaps_with_every_other(name: str) -> None:
+    (problem,) = problems(**{name: ""})
+    assert "overlap" in problem
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [("a/", "b/", False), ("a/", "a/", True), ("a/", "a/b", True), ("a", "ab/", True), ("", "", True)],
+)
+def test_overlap_is_symmetric(first: str, second: str, overlap: bool) -> None:
+    assert prefixes_overlap(first, second) == prefixes_overlap(second, first) == overlap
