@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 .PHONY: demo test check format unit integration e2e install lock clean
 
 demo: install .tools/sam
-	$(BIN)/liteship demo
+	@$(BIN)/liteship demo
 
 # Everything but the container tests, which need a Docker engine: see `make e2e`.
 test: check unit integration
@@ -33,18 +33,20 @@ format: install
 install: .venv/installed
 
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
-	$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/dev.txt
-	$(UV) pip install --quiet --python .venv --no-deps --editable .
-	touch $@
+	@echo "Installing the locked dependencies into .venv: half a gigabyte to download the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	@$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/dev.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --editable .
+	@touch $@
 
 # Tools whose pins conflict with ours live in environments of their own.
 .tools/%: requirements/%.txt | install
-	rm -rf $@
-	$(UV) venv --quiet --python $(BIN)/python $@
-	$(UV) pip install --quiet --python $@ --require-hashes --requirement $<
-	touch $@
+	@echo "Installing $(notdir $@) into $@"
+	@rm -rf $@
+	@$(UV) venv --quiet --python $(BIN)/python $@
+	@$(UV) pip install --quiet --python $@ --require-hashes --requirement $<
+	@touch $@
 
 # `--universal` and no index options: one lock for every platform, naming no index.
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet --python-version 3.11

@@ -9,6 +9,7 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -59,7 +60,7 @@ def main() -> None:
     converter = tf.lite.TFLiteConverter.from_keras_model(pair)
     (folder / "pair.tflite").write_bytes(converter.convert())
     rng = np.random.default_rng(1)
-    tensors = {"left": rng.normal(size=(50, 3)), "right": rng.normal(size=(50, 2))}
+    tensors: dict[str, Any] = {"left": rng.normal(size=(50, 3)), "right": rng.normal(size=(50, 2))}
     tensors = {name: values.astype(np.float32) for name, values in tensors.items()}
     classes = pair.predict(tensors, verbose=0).argmax(axis=-1)
     np.savez(folder / "pair-calibration.npz", **tensors)

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 import json
 
+from liteship.artifact.parts import (
+    Golden,
+    Postprocessing,
+    Preprocessing,
+    read_golden,
+    read_postprocessing,
+    read_preprocessing,
+)
 from liteship.artifact.reading import FieldReader
 from liteship.artifact.tensors import TensorSpec
 from liteship.errors import ArtifactError
@@ -20,90 +28,6 @@ SCHEMA = 1
 """Version of the manifest's form. A runtime refuses one it does not know."""
 
 SCHEMES = ("int8", "int16x8", "float16", "dynamic", "float32")
-INPUT_KINDS = ("image", "tensor")
-COLORS = ("L", "RGB", "BGR")
-RESIZE_METHODS = ("nearest", "bilinear", "bicubic", "lanczos")
-ACTIVATIONS = ("none", "softmax", "sigmoid")
-
-
-class Preprocessing:
-    """How a request becomes the input tensor.
-
-    Args:
-        kind: `image` (a picture is decoded, resized and normalised) or `tensor` (numbers as they are).
-        color: Channel order the model was trained on: `L` (grey), `RGB` or `BGR`.
-        resize: Resampling method, one of `RESIZE_METHODS`.
-        mean: Subtracted from each channel in the model's order, in pixel units (0-255).
-        std: Divisor of each channel, in pixel units.
-    """
-
-    __slots__ = ("color", "kind", "mean", "resize", "std")
-
-    def __init__(
-        self,
-        kind: str,
-        color: str = "RGB",
-        resize: str = "bilinear",
-        mean: Sequence[float] = (),
-        std: Sequence[float] = (),
-    ) -> None:
-        self.kind = kind
-        self.color = color
-        self.resize = resize
-        self.mean = tuple(mean)
-        self.std = tuple(std)
-
-    def as_dict(self) -> dict[str, object]:
-        """JSON-ready fields; a tensor input has only its kind."""
-        if self.kind == "tensor":
-            return {"kind": self.kind}
-        return {
-            "kind": self.kind,
-            "color": self.color,
-            "resize": self.resize,
-            "mean": list(self.mean),
-            "std": list(self.std),
-        }
-
-
-class Postprocessing:
-    """How the first output tensor becomes predictions.
-
-    Args:
-        activation: Applied to the real outputs: `none` where the model ends in one already.
-        labels: One a class; empty for a model that does not classify.
-        top_k: How many classes an answer lists, best first.
-    """
-
-    __slots__ = ("activation", "labels", "top_k")
-
-    def __init__(self, activation: str = "none", labels: Sequence[str] = (), top_k: int = 3) -> None:
-        self.activation = activation
-        self.labels = tuple(labels)
-        self.top_k = top_k
-
-    def as_dict(self) -> dict[str, object]:
-        """JSON-ready fields."""
-        return {"activation": self.activation, "labels": list(self.labels), "top_k": self.top_k}
-
-
-class Golden:
-    """One real input and the outputs it must give: the self-test of every runtime that loads it.
-
-    Args:
-        file: File beside the manifest that holds all input tensors' bytes in order, zlib-compressed.
-        outputs: The output tensors' bytes, in order.
-    """
-
-    __slots__ = ("file", "outputs")
-
-    def __init__(self, file: str, outputs: Sequence[bytes]) -> None:
-        self.file = file
-        self.outputs = tuple(outputs)
-
-    def as_dict(self) -> dict[str, object]:
-        """JSON-ready fields; outputs in hexadecimal."""
-        return {"file": self.file, "outputs": [output.hex() for output in self.outputs]}
 
 
 class Manifest:
@@ -229,9 +153,9 @@ class Manifest:
             scheme=reader.choose("scheme", SCHEMES),
             inputs=[_read_tensor(each) for each in reader.each("inputs")],
             outputs=[_read_tensor(each) for each in reader.each("outputs")],
-            preprocessing=_read_preprocessing(reader.nested("preprocessing")),
-            postprocessing=_read_postprocessing(reader.nested("postprocessing")),
-            golden=_read_golden(reader.nested("golden")),
+            preprocessing=read_preprocessing(reader.nested("preprocessing")),
+            postprocessing=read_postprocessing(reader.nested("postprocessing")),
+            golden=read_golden(reader.nested("golden")),
             provenance=reader.take("provenance", dict, {}),
         )
         reader.close()
@@ -304,45 +228,3 @@ def _read_tensor(reader: FieldReader) -> TensorSpec:
             f"{reader.where}.zero_point: expected a value of {spec.dtype}, received {spec.zero_point}"
         )
     return spec
-
-
-def _read_preprocessing(reader: FieldReader) -> Preprocessing:
-    kind = reader.choose("kind", INPUT_KINDS)
-    if kind == "tensor" or "kind" not in reader.fields:
-        reader.close()
-        return Preprocessing(kind)
-    preprocessing = Preprocessing(
-        kind,
-        color=reader.choose("color", COLORS),
-        resize=reader.choose("resize", RESIZE_METHODS),
-        mean=reader.items("mean", (int, float)),
-        std=reader.items("std", (int, float)),
-    )
-    reader.close()
-    return preprocessing
-
-
-def _read_postprocessing(reader: FieldReader) -> Postprocessing:
-    postprocessing = Postprocessing(
-        activation=reader.choose("activation", ACTIVATIONS),
-        labels=reader.items("labels", str),
-        top_k=reader.take("top_k", int),
-    )
-    reader.close()
-    if postprocessing.top_k < 1:
-        reader.problems.append(f"{reader.where}.top_k: expected at least 1")
-    return postprocessing
-
-
-def _read_golden(reader: FieldReader) -> Golden:
-    file = reader.take("file", str)
-    outputs = []
-    for position, text in enumerate(reader.items("outputs", str)):
-        try:
-            outputs.append(bytes.fromhex(text))
-        except ValueError:
-            reader.problems.append(f"{reader.where}.outputs[{position}]: not hexadecimal")
-    reader.close()
-    if "/" in file or "\\" in file or file in {"", ".", ".."}:
-        reader.problems.append(f"{reader.where}.file: expected a file name beside model.json")
-    return Golden(file, outputs)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from liteship.cli.output import Json, console, print_json, print_table
+from liteship.cli.output import Json, console, print_json, print_table, stderr
 from liteship.packaging.limits import check_limits, require_limits
 from liteship.packaging.package import package_zip
 from liteship.project import load_function
@@ -32,7 +32,7 @@ def command(
         liteship package digits --python 3.14 --json
     """
     function = load_function(name)
-    with console.status("building layers and bundle"):
+    with stderr.status("building layers and bundle"):
         package = package_zip(function, python=python)
     checks = check_limits(function, package)
     if json:

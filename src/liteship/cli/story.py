@@ -60,6 +60,10 @@ class Story:
         """A held-out picture of a seven, written by train.py."""
         return self.function.folder / "trained" / "samples" / f"{DIGIT}.png"
 
+    def waiting(self, text: str) -> contextlib.AbstractContextManager[object]:
+        """A spinner for what takes long and has no steps to count."""
+        return contextlib.nullcontext() if self.quiet else output.stderr.status(text)
+
     def say(self, text: str) -> None:
         """One line for the reader."""
         if not self.quiet:
@@ -103,7 +107,8 @@ def convert_model(story: Story) -> str:
 
 def package_function(story: Story) -> str:
     """Builds layers and bundle for Lambda, and passes the size gate."""
-    built = package_zip(story.function)
+    with story.waiting("building layers and bundle for Lambda"):
+        built = package_zip(story.function)
     checks = check_limits(story.function, built)
     if not story.quiet:
         package.print_package(built)
@@ -115,12 +120,11 @@ def package_function(story: Story) -> str:
 
 def answer_https(story: Story) -> str:
     """Starts the packaged function under the emulator and sends an HTTP API event."""
+    with story.waiting("building the same for this machine's Python, and starting an S3 server"):
+        here = package_for_here(story.function)
+        environment = {"AWS_ENDPOINT_URL_S3": _start_s3(story)}
     story.emulator = story.resources.enter_context(
-        LambdaEmulator(
-            story.function,
-            package_for_here(story.function),
-            environment={"AWS_ENDPOINT_URL_S3": _start_s3(story)},
-        )
+        LambdaEmulator(story.function, here, environment=environment)
     )
     event = http_event("POST", "/predict", story.picture.read_bytes(), "image/png")
     start = time.perf_counter()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
 TFLITE = bytes(4) + b"TFL3" + bytes(100)
 
 
-def write_keras(path: Path, compression: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
+def write_keras(path: Path, compression: int = zipfile.ZIP_STORED, **members: Any) -> Path:
     config = b'{"layers": [%s]}' % b",".join(b"%d" % each for each in range(300))
     contents = {"config": config, "weights": b"weights" * 500, "metadata": b"{}"} | members
     names = {"config": "config.json", "weights": "model.weights.h5", "metadata": "metadata.json"}
@@ -106,7 +106,7 @@ def test_an_archive_damaged_anywhere_is_refused_or_unharmed(compression: int, tm
     ("member", "name"), [("config", "config.json"), ("weights", "model.weights.h5")]
 )
 def test_an_archive_without_a_part_names_it(member: str, name: str, tmp_path: Path) -> None:
-    error = refusal(write_keras(tmp_path / "m.keras", **{member: b""}))
+    error = refusal(write_keras(tmp_path / "m.keras", **dict[str, Any]({member: b""})))
     assert error.reference == "source-corrupt"
     assert error.received == f"no {name}"
 
@@ -120,7 +120,7 @@ def test_what_differs_between_two_equal_trainings_does_not_change_a_digest(tmp_p
     assert first.read_bytes() != second.read_bytes()
     assert source_digest(first, "keras") == source_digest(second, "keras")
     for change in ({"weights": b"other"}, {"config": b'{"a": 2}'}):
-        changed = write_keras(tmp_path / "c.keras", **{"config": b'{"a": 1}'} | change)
+        changed = write_keras(tmp_path / "c.keras", **dict[str, Any]({"config": b'{"a": 1}'} | change))
         assert source_digest(changed, "keras") != source_digest(first, "keras")
 
 

@@ -61,7 +61,7 @@ def lines_of(run_python: Run, digit_png: bytes) -> Callable[..., list[Line]]:
 
 
 def without_values_of_the_moment(line: Line) -> Line:
-    kept = {}
+    kept: Line = {}
     for key, value in line.items():
         if key == "location":
             kept[key] = re.sub(r":\d+$", "", value)  # the function, not its line

@@ -16,7 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from liteship.artifact.manifest import Manifest, Preprocessing
+    from liteship.artifact.manifest import Manifest
+    from liteship.artifact.parts import Preprocessing
     from liteship.artifact.tensors import TensorSpec
 
 

@@ -51,9 +51,9 @@ def of_the_formula(pixels: NDArray[np.uint8], spec: TensorSpec, mean: object, st
     """(p - mean) / std, then quantized: NumPy instead of tables."""
     real = (pixels.astype(np.float64) - np.array(mean)) / np.array(std)
     if spec.dtype == "float32":
-        return real.astype(np.float32).tobytes()
+        return bytes(real.astype(np.float32).tobytes())
     steps = np.rint(real / spec.scale) + spec.zero_point
-    return steps.clip(*INTEGER_RANGE[spec.dtype]).astype(spec.dtype).tobytes()
+    return bytes(steps.clip(*INTEGER_RANGE[spec.dtype]).astype(spec.dtype).tobytes())
 
 
 @pytest.mark.parametrize(
