@@ -120,6 +120,13 @@ class KnativeSection(_Section):
     min_scale: Annotated[int, Field(ge=0)] = 0
     max_scale: Annotated[int, Field(ge=1)] = 10
 
+    @model_validator(mode="after")
+    def _range_is_one(self) -> KnativeSection:
+        if self.min_scale > self.max_scale:
+            msg = f"min_scale {self.min_scale} is above max_scale {self.max_scale}"
+            raise ValueError(msg)
+        return self
+
 
 class FunctionConfig(_Section):
     """A whole `function.toml`."""

@@ -131,6 +131,9 @@ def test_emulate_waits_for_events_from_elsewhere(run: Run, project: Path) -> Non
         finally:
             emulator.terminate()
     assert content["statusCode"] == 200
+    assert emulator.returncode == 130
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
 
 
 def test_serve_answers_over_http(project: Path, digit_png: bytes) -> None:

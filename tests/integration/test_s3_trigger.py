@@ -130,6 +130,18 @@ def test_an_object_with_an_awkward_key_is_answered(
     assert "é" in bucket.get(result_key).decode()
 
 
+def test_a_result_whose_key_would_be_too_long_gets_a_digest(
+    bucket: Bucket, notify: Any, digit_png: bytes
+) -> None:
+    key = "incoming/" + "é" * 490  # 989 of the 1,024 bytes that a key may have
+    record = bucket.put(key, digit_png)
+    (first,) = notify(record)
+    assert notify(record) == [first]
+    (result_key,) = bucket.results()
+    assert len(result_key) == len("results/") + 64 + len(".json")
+    assert bucket.results()[result_key]["key"] == key
+
+
 def test_delivered_twice_is_answered_once(bucket: Bucket, notify: Any, digit_png: bytes) -> None:
     record = bucket.put("incoming/7.png", digit_png)
     (first,) = notify(record)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from liteship.errors import ConfigurationError
-from liteship.project import NORMALIZATIONS, find_root, load_function, read_config
+from liteship.project import NORMALIZATIONS, KnativeSection, find_root, load_function, read_config
 from liteship.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -250,3 +250,8 @@ def test_an_unknown_function_is_told_with_those_there_are(
         load_function(name, root)
     assert raised.value.reference == "function-missing"
     assert raised.value.expected == "one of wine"
+
+
+def test_scale_has_a_least_and_a_most_in_this_order() -> None:
+    with pytest.raises(ValueError, match="min_scale 3 is above max_scale 2"):
+        KnativeSection(min_scale=3, max_scale=2)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from typing import Annotated
 
 import typer
 
+from liteship.cli.exits import INTERRUPTED
 from liteship.cli.output import Json, console, print_json
 from liteship.deploy.emulator import LambdaEmulator, package_for_here
 from liteship.project import load_function
@@ -27,6 +30,7 @@ def command(
         liteship invoke digits --image seven.png --url http://127.0.0.1:9000
     """
     function = load_function(name)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # else the emulator outlives us
     with LambdaEmulator(function, package_for_here(function), port=port, echo=True) as emulator:
         if json:
             print_json({"function": name, "url": emulator.url})

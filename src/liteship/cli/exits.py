@@ -25,7 +25,7 @@ CODES: dict[type[errors.LiteshipError], int] = {
 }
 
 INTERRUPTED = 130
-"""Stopped by Ctrl-C: 128 + SIGINT, as shells count."""
+"""Stopped by Ctrl-C or SIGTERM: 128 + SIGINT, as shells count."""
 
 
 def exit_code(error: errors.LiteshipError) -> int:

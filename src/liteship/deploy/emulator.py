@@ -6,10 +6,12 @@ conflict with ours. The emulated process sees only what was packaged (`python -S
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -122,6 +124,7 @@ class LambdaEmulator:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            start_new_session=True,  # its child must go with it
         )
         try:
             _wait_for_port(self._port, self._process)
@@ -132,11 +135,13 @@ class LambdaEmulator:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.terminate()
+            _signal_group(self._process.pid, signal.SIGTERM)
             try:
                 self._process.wait(5)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                pass
+            finally:
+                _signal_group(self._process.pid, signal.SIGKILL)
                 self._process.wait()
         if self._log is not None:
             self._log.close()
@@ -219,6 +224,11 @@ def invoke(url: str, event: object, *, timeout_s: float = 60.0) -> Any:
             hint="the event is at fault, or see the function's log",
         )
     return answer
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all of it has ended already
+        os.killpg(group, number)
 
 
 def free_port() -> int:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from liteship.errors import PayloadTooLargeError
+from liteship.errors import InputError, PayloadTooLargeError
 from liteship.runtime.asgi import read_body, request_id_from
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from liteship import Function
 
@@ -54,6 +54,18 @@ def read(headers: dict[str, str], *parts: bytes) -> tuple[bytes, int]:
 def test_a_body_is_all_of_its_parts() -> None:
     assert read({}, b"ab", b"", b"cd") == (b"abcd", 3)
     assert read({}, bytes(LIMIT_BYTES)) == (bytes(LIMIT_BYTES), 1)
+
+
+def test_a_body_cut_off_by_the_client_is_not_taken_for_whole() -> None:
+    half = {"type": "http.request", "body": b"half", "more_body": True}
+    messages: Iterator[dict[str, Any]] = iter([half, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    with pytest.raises(InputError) as caught:
+        asyncio.run(read_body({}, receive, 100))
+    assert caught.value.reference == "client-gone"
 
 
 def test_reading_stops_at_the_limit() -> None:
