@@ -21,6 +21,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
 
 Version = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?$")]
 
+Scheme = Literal["int8", "dynamic"]
+Runtime = Literal["litert", "tflite-runtime"]
+
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "unit": ((0.0,), (255.0,)),
     "tf": ((127.5,), (127.5,)),
@@ -42,7 +45,8 @@ class ModelSection(_Section):
     """`[model]`: the trained model and what its conversion must keep."""
 
     source: str
-    scheme: Literal["int8"] = "int8"
+    scheme: Scheme = "int8"
+    compatible_with: Runtime = "litert"
     calibration: str
     evaluation: str | None = None
     max_drop: Annotated[float, Field(ge=0, le=1)] = 0.01

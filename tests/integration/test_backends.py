@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests" / "data" / "models"
 DRIVER = Path(__file__).with_name("backend_driver.py")
-TFLITE_RUNTIME_HOME = ROOT / ".tools" / "tflite-runtime"
 SEED = 20260102
 RUNS = int(os.environ.get("LITESHIP_CONFORMANCE_RUNS", "20"))
 
@@ -176,30 +175,6 @@ def _greatest_difference(first: Answers, second: Answers) -> float:
             differences = [abs(a - b) for a, b in zip(ours, theirs, strict=True)]
             greatest = max(greatest, *differences)
     return greatest
-
-
-@pytest.fixture(scope="session")
-def tflite_runtime_python() -> Path:
-    """Python 3.11 with tflite-runtime 2.14 and NumPy 1.26, which the project's own cannot hold."""
-    python = TFLITE_RUNTIME_HOME / "bin" / "python"
-    locked = ROOT / "requirements" / "tflite-runtime.txt"
-    uv = [sys.executable, "-m", "uv"]
-    if not python.exists():
-        subprocess.run([*uv, "venv", "-q", "-p", "3.11", TFLITE_RUNTIME_HOME], check=True)
-    # Quick when all is there, and completes an installation that was interrupted
-    install: list[str | Path] = [
-        *uv,
-        "pip",
-        "install",
-        "-q",
-        "--python",
-        python,
-        "--require-hashes",
-        "-r",
-        locked,
-    ]
-    subprocess.run(install, check=True)
-    return python
 
 
 @pytest.fixture(scope="session")

@@ -387,3 +387,27 @@ def test_the_committed_model_is_small_enough(artifact_folder: Path) -> None:
     accuracy = provenance["accuracy"]
     assert accuracy["source"] >= 0.97
     assert accuracy["source"] - accuracy["artifact"] <= accuracy["max_drop"]
+
+
+def test_a_dynamic_model_compatible_with_tflite_runtime_is_answered_right_by_it(
+    request_for: Callable[..., ConversionRequest], tflite_runtime_python: Path
+) -> None:
+    """The self-test decides: with a scale a channel tflite-runtime fails it, with one it passes."""
+    verdicts = {}
+    for runtime in ("litert", "tflite-runtime"):
+        request = request_for(scheme="dynamic", compatible_with=runtime)
+        result = convert_model(request, nothing)
+        assert result.manifest.scheme == "dynamic"
+        assert result.manifest.inputs[0].dtype == "float32"
+        assert result.accuracy is not None
+        assert result.manifest.size_bytes < 0.5 * result.float_bytes
+        code = "import sys, liteship; liteship.Predictor.load(sys.argv[1], backend='tflite-runtime')"
+        loaded = subprocess.run(
+            [tflite_runtime_python, "-c", code, request.output],
+            env={"PYTHONPATH": str(DATA.parents[1] / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        verdicts[runtime] = "answers the golden input" in loaded.stderr, loaded.returncode == 0
+    assert verdicts == {"litert": (True, False), "tflite-runtime": (False, True)}

@@ -11,7 +11,7 @@ import typer
 from liteship.artifact import Postprocessing
 from liteship.cli.output import Json, console, print_json, print_table, progress_bars
 from liteship.errors import ConfigurationError
-from liteship.project import load_function
+from liteship.project import Runtime, Scheme, load_function
 
 if TYPE_CHECKING:
     from liteship.convert import ConversionRequest, ConversionResult
@@ -28,9 +28,15 @@ def command(
     max_drop: Annotated[
         float | None, typer.Option(help="Accuracy that may be lost, 0-1.", min=0, max=1)
     ] = None,
+    scheme: Annotated[
+        Scheme | None, typer.Option(help="int8: all of it; dynamic: weights only.")
+    ] = None,
+    compatible_with: Annotated[
+        Runtime | None, typer.Option(help="The runtime that must run it.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Convert a trained model to full int8, and prove it on held-out data.
+    """Convert a trained model to int8, and prove it on held-out data.
 
     What function.toml says can be overridden for one run. The artifact in functions/NAME/model is
     replaced only by one that keeps the accuracy budget.
@@ -38,14 +44,22 @@ def command(
     Examples:
         liteship convert digits
 
+        liteship convert digits --scheme dynamic --compatible-with tflite-runtime
+
         liteship convert digits --source runs/12/model.keras --max-drop 0.005
     """
-    overrides = {"source": source, "calibration": calibration, "evaluation": evaluation}
+    overrides = {
+        "source": source,
+        "calibration": calibration,
+        "evaluation": evaluation,
+        "max_drop": max_drop,
+        "scheme": scheme,
+        "compatible_with": compatible_with,
+    }
     result = convert_function(
         load_function(name),
         quiet=json,
-        **{key: path for key, path in overrides.items() if path is not None},
-        **({} if max_drop is None else {"max_drop": max_drop}),
+        **{key: value for key, value in overrides.items() if value is not None},
     )
     if json:
         print_json(_fields(result))
@@ -76,6 +90,8 @@ def convert_function(function: FunctionFolder, *, quiet: bool, **overrides: Any)
         calibration=function.folder / model.calibration,
         evaluation=function.folder / model.evaluation if model.evaluation else None,
         max_drop=model.max_drop,
+        scheme=model.scheme,
+        compatible_with=model.compatible_with,
         preprocessing=config.preprocessing(),
         postprocessing=Postprocessing(
             config.output.activation, config.output.labels, config.output.top_k
@@ -83,7 +99,7 @@ def convert_function(function: FunctionFolder, *, quiet: bool, **overrides: Any)
         output=function.model_folder,
     )
     request = dataclasses.replace(request, **overrides)
-    with progress_bars(STAGES | {"evaluate": "measuring the int8 model"}, quiet=quiet) as progress:
+    with progress_bars(STAGES | {"evaluate": "measuring the result"}, quiet=quiet) as progress:
         result = convert_model(request, progress)
     if not quiet:
         _print(request, result)
@@ -91,7 +107,7 @@ def convert_function(function: FunctionFolder, *, quiet: bool, **overrides: Any)
 
 
 def _print(request: ConversionRequest, result: ConversionResult) -> None:
-    accuracy, int8_bytes = result.accuracy, result.manifest.size_bytes
+    accuracy, quantized_bytes = result.accuracy, result.manifest.size_bytes
     print_table(
         f"{request.name} version {request.version}",
         ("model", "bytes", "of float32", "held-out accuracy"),
@@ -104,16 +120,16 @@ def _print(request: ConversionRequest, result: ConversionResult) -> None:
             ),
             ("float32 .tflite", result.float_bytes, "100.0%", ""),
             (
-                "int8 .tflite",
-                int8_bytes,
-                f"{int8_bytes / result.float_bytes:.1%}",
+                f"{request.scheme} .tflite",
+                quantized_bytes,
+                f"{quantized_bytes / result.float_bytes:.1%}",
                 accuracy.artifact if accuracy else "not measured",
             ),
         ],
     )
     if accuracy:
         console.print(
-            f"The int8 model was measured through the deployed predictor on {accuracy.samples} "
+            f"The result was measured through the deployed predictor on {accuracy.samples} "
             f"held-out samples; it lost {max(accuracy.drop, 0):.4f}, {request.max_drop:g} is allowed."
         )
     else:
@@ -124,16 +140,17 @@ def _print(request: ConversionRequest, result: ConversionResult) -> None:
 
 
 def _fields(result: ConversionResult) -> dict[str, object]:
-    accuracy, int8_bytes = result.accuracy, result.manifest.size_bytes
+    accuracy, quantized_bytes = result.accuracy, result.manifest.size_bytes
     return {
         "model": result.manifest.name,
         "version": result.manifest.version,
         "output": str(result.output),
         "source_bytes": result.source_bytes,
         "float_tflite_bytes": result.float_bytes,
-        "int8_tflite_bytes": int8_bytes,
-        "ratio": int8_bytes / result.float_bytes,
+        "scheme": result.manifest.scheme,
+        "tflite_bytes": quantized_bytes,
+        "ratio": quantized_bytes / result.float_bytes,
         "similarity": result.similarity,
         "accuracy": accuracy
-        and {"samples": accuracy.samples, "source": accuracy.source, "int8": accuracy.artifact},
+        and {"samples": accuracy.samples, "source": accuracy.source, "artifact": accuracy.artifact},
     }

@@ -1,4 +1,4 @@
-"""From a trained model to a proven int8 artifact. Build half."""
+"""From a trained model to a proven artifact. Build half."""
 
 from liteship.convert.pipeline import ConversionRequest, ConversionResult, convert_model
 

@@ -114,7 +114,7 @@ def require_budget(accuracy: Accuracy, max_drop: float) -> None:
     if not accuracy.drop <= max_drop + 1e-9:
         raise AccuracyError(
             "accuracy-budget",
-            "the int8 model lost more accuracy than its budget; the artifact was not replaced",
+            "the converted model lost more accuracy than its budget; the artifact was not replaced",
             expected=f"at least {accuracy.source - max_drop:.4f} on {accuracy.samples} samples "
             f"({accuracy.source:.4f} minus max_drop {max_drop:g})",
             received=f"{accuracy.artifact:.4f}",

@@ -51,6 +51,8 @@ class ConversionRequest:
         calibration: Representative data set; see `liteship.convert.data`.
         evaluation: Held-out samples, or None: accuracy is then not measured.
         max_drop: Accuracy that may be lost, 0-1.
+        scheme: `int8` (weights and activations) or `dynamic` (weights).
+        compatible_with: `litert`, or `tflite-runtime` for what that can still run.
         preprocessing: From request to tensor.
         postprocessing: From tensor to predictions.
         output: Artifact folder; replaced only by a result that keeps the budget.
@@ -62,6 +64,8 @@ class ConversionRequest:
     calibration: Path
     evaluation: Path | None
     max_drop: float
+    scheme: str = "int8"
+    compatible_with: str = "litert"
     preprocessing: Preprocessing
     postprocessing: Postprocessing
     output: Path
@@ -76,7 +80,7 @@ class ConversionResult:
         output: The artifact's folder.
         source_bytes: Size of the source model's file.
         float_bytes: Size of the same model as float32 `.tflite`.
-        similarity: Cosine similarity of int8 and source outputs on the calibration set.
+        similarity: Cosine similarity of its outputs to the source's on the calibration set.
         accuracy: Held-out accuracy before and after; None if it was not measured.
     """
 
@@ -89,7 +93,7 @@ class ConversionResult:
 
 
 def convert_model(request: ConversionRequest, progress: Progress) -> ConversionResult:
-    """Converts a trained model to a full int8 artifact and proves it.
+    """Converts a trained model to a quantized artifact and proves it.
 
     Args:
         request: What to convert.
@@ -111,7 +115,7 @@ def convert_model(request: ConversionRequest, progress: Progress) -> ConversionR
         _write_request(folder, request, source_format)
         run_worker(folder, progress)
         float_model = (folder / "float.tflite").read_bytes()
-        model = (folder / "int8.tflite").read_bytes()
+        model = (folder / "quantized.tflite").read_bytes()
         with np.load(folder / "source.npz") as file:
             source_outputs = {key: file[key] for key in file.files}
 
@@ -161,6 +165,8 @@ def _write_request(folder: Path, request: ConversionRequest, source_format: str)
         "format": source_format,
         "calibration": str(request.calibration.resolve()),
         "samples": CALIBRATION_SAMPLES,
+        "scheme": request.scheme,
+        "compatible_with": request.compatible_with,
         "evaluation": str(request.evaluation.resolve()) if request.evaluation else None,
         "preprocessing": request.preprocessing.as_dict(),
     }
@@ -193,7 +199,7 @@ def _assemble(
         version=request.version,
         sha256=hashlib.sha256(model).hexdigest(),
         size_bytes=len(model),
-        scheme="int8",
+        scheme=request.scheme,
         inputs=inputs,
         outputs=outputs,
         preprocessing=request.preprocessing,

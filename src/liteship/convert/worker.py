@@ -1,8 +1,8 @@
 """The child process of a conversion: loads the source, makes the float model, quantizes it.
 
 Run as `python -m liteship.convert.worker FOLDER`. FOLDER holds `request.json`; the worker writes
-`float.tflite`, `int8.tflite` and `source.npz` (the source model's outputs) there, and one JSON line a
-progress step to standard output. Converters crash, exhaust memory and write to standard output: in a
+`float.tflite`, `quantized.tflite` and `source.npz` (the source model's outputs) there, and to standard
+output one JSON line a progress step. Converters crash, exhaust memory and write to standard output: in a
 process of its own none of that reaches the user's.
 """
 
@@ -94,12 +94,16 @@ def _convert(folder: Path, progress: Callable[..., None]) -> None:
         evaluation = load_evaluation(Path(request["evaluation"]), specs, preprocessing)
         sets["evaluation"] = normalized_inputs(evaluation, specs, preprocessing)
 
-    from liteship.convert.quantize import quantize_int8
+    from liteship.convert.quantize import quantize_dynamic, quantize_int8
 
-    quantized = quantize_int8(
-        float_model, calibration, lambda done, of: progress("calibrate", done, of)
-    )
-    (folder / "int8.tflite").write_bytes(quantized)
+    if request["scheme"] == "dynamic":
+        one_scale = request["compatible_with"] == "tflite-runtime"
+        quantized = quantize_dynamic(float_model, one_scale_for_dense=one_scale)
+    else:
+        quantized = quantize_int8(
+            float_model, calibration, lambda done, of: progress("calibrate", done, of)
+        )
+    (folder / "quantized.tflite").write_bytes(quantized)
     progress("compare")
     write_source_outputs(folder / "source.npz", float_model, keras_model, sets)
 

@@ -1,0 +1,36 @@
+"""Environments that integration tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TFLITE_RUNTIME_HOME = ROOT / ".tools" / "tflite-runtime"
+
+
+@pytest.fixture(scope="session")
+def tflite_runtime_python() -> Path:
+    """Python 3.11 with tflite-runtime 2.14 and NumPy 1.26, which the project's own cannot hold."""
+    python = TFLITE_RUNTIME_HOME / "bin" / "python"
+    locked = ROOT / "requirements" / "tflite-runtime.txt"
+    uv = [sys.executable, "-m", "uv"]
+    if not python.exists():
+        subprocess.run([*uv, "venv", "-q", "-p", "3.11", TFLITE_RUNTIME_HOME], check=True)
+    # Quick when all is there, and completes an installation that was interrupted
+    install: list[str | Path] = [
+        *uv,
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        python,
+        "--require-hashes",
+        "-r",
+        locked,
+    ]
+    subprocess.run(install, check=True)
+    return python
