@@ -1,9 +1,9 @@
 """The child process of a conversion: loads the source, makes the float model, quantizes it.
 
-Run as `python -m liteship.convert.worker FOLDER`. FOLDER holds `request.json`; the worker writes
-`float.tflite`, `quantized.tflite` and `source.npz` (the source model's outputs) there, and to standard
-output one JSON line a progress step. Converters crash, exhaust memory and write to standard output: in a
-process of its own none of that reaches the user's.
+Run as `python -m liteship.convert.worker FOLDER`. FOLDER holds `request.json`. The worker writes
+`float.tflite`, `quantized.tflite` and `source.npz` (the source model's outputs) there, and to its
+standard output one JSON line a progress step. Converters crash, exhaust memory and write to standard
+output: in a process of its own none of that reaches the user's.
 """
 
 from __future__ import annotations
