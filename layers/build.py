@@ -131,7 +131,7 @@ def install(requirements: Path, target: Path, python: str, architecture: str) ->
     """
     machine = MACHINES[architecture]
     command = [
-        *(sys.executable, "-m", "pip", "install"),
+        *(find_python_with_pip(), "-m", "pip", "install"),
         *("--requirement", str(requirements), "--target", str(target)),
         *("--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile"),
         *("--python-version", python, "--implementation", "cp"),
@@ -146,6 +146,25 @@ def install(requirements: Path, target: Path, python: str, architecture: str) ->
             f"pip could not install {requirements} for CPython {python} on {architecture}:\n"
             + done.stderr.strip()
         )
+
+
+def find_python_with_pip() -> str:
+    """This Python, or the first on the PATH that has pip: `sam` may live in an environment without.
+
+    Raises:
+        LayerError: There is none.
+    """
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    on_path = [shutil.which(name, path=each) for each in folders for name in ("python3", "python")]
+    for python in dict.fromkeys([sys.executable, *filter(None, on_path)]):
+        probe = [
+            python,
+            "-c",
+            "import importlib.util as u; raise SystemExit(u.find_spec('pip') is None)",
+        ]
+        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            return python
+    raise LayerError("no Python on the PATH has pip; install it: python3 -m ensurepip")
 
 
 def slim(root: Path, slimming: dict[str, list[dict[str, object]]], layer: str) -> None:

@@ -248,3 +248,15 @@ def test_an_unknown_layer_is_named(tmp_path: Path) -> None:
     with pytest.raises(PackagingError) as raised:
         build_layers(tmp_path, ["torch"], python=HERE, architecture="x86_64")
     assert raised.value.reference == "layer-missing"
+
+
+def test_a_python_without_pip_finds_one_that_has_it(tmp_path: Path) -> None:
+    """`sam build` runs the first python3 on the PATH, which may be that of sam's own environment."""
+    without = ROOT / ".tools" / "sam" / "bin" / "python3"
+    assert subprocess.run([without, "-m", "pip"], capture_output=True, check=False).returncode != 0
+    subprocess.run(
+        [without, ROOT / "layers" / "build.py", "litert", "--output", tmp_path],
+        env=os.environ | {"PATH": f"{without.parent}{os.pathsep}{os.environ['PATH']}"},
+        check=True,
+    )
+    assert (tmp_path / "python" / "ai_edge_litert" / "libLiteRt.so").is_file()

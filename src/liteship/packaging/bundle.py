@@ -9,10 +9,9 @@ imported here. Dependencies are not its business; they come as layers.
 from __future__ import annotations
 
 import argparse
-import compileall
 import os
-import py_compile
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,18 +99,24 @@ def compile_bytecode(root: Path) -> None:
     Raises:
         PackagingError: `function-code-broken` for code that does not compile.
     """
-    compiled = compileall.compile_dir(
-        root,
-        quiet=1,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        stripdir=str(root),
-        prependdir=RUNS_AT,
+    # In a process of its own: byte code differs with what else a process has loaded
+    # (https://bugs.python.org/issue34093).
+    compiling = subprocess.run(
+        [
+            *(sys.executable, "-S", "-m", "compileall", "-q"),
+            *("--invalidation-mode", "unchecked-hash", "-s", root, "-p", RUNS_AT, root),
+        ],
+        env=os.environ | {"PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if not compiled:
+    if compiling.returncode != 0:
         raise PackagingError(
             "function-code-broken",
             "app.py does not compile",
-            hint="correct the line that is printed above",
+            problems=compiling.stdout.replace(f"{root}{os.sep}", "").splitlines(),
+            hint="correct the line that is shown above",
         )
 
 
