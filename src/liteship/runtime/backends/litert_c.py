@@ -102,7 +102,7 @@ class LiteRtCInterpreter:
         outputs: Output tensors by name.
 
     Raises:
-        NotReadyError: `backend-missing` without the library.
+        NotReadyError: `backend-missing` without the library, `backend-broken` with a wrong one.
         ArtifactError: `model-refused` for a model that LiteRT cannot run.
     """
 
@@ -114,7 +114,10 @@ class LiteRtCInterpreter:
                 f"{LIBRARY} is in none of the folders of sys.path",
                 hint="install ai-edge-litert, or add the layer layers/litert to the function",
             )
-        self._library = ctypes.CDLL(path)
+        try:
+            self._library = ctypes.CDLL(path)
+        except OSError as error:  # another processor's, cut short, or without its libraries
+            raise _wrong_library(str(error)) from error
         self._content = model  # LiteRT reads it in place: it must outlive the compiled model
         self._destroy: list[tuple[str, ctypes.c_void_p]] = []
         self._environment = self._create("Environment", *self._environment_options())
@@ -236,9 +239,22 @@ class LiteRtCInterpreter:
 
     def _call(self, call: str, *arguments: object) -> None:
         # Every argument is a ctypes object: a plain int would be cut to 32 bits.
-        status = getattr(self._library, call)(*arguments)
+        try:
+            function = getattr(self._library, call)
+        except AttributeError as error:
+            raise _wrong_library(str(error)) from error
+        status = function(*arguments)
         if status != 0:
             raise _refused(f"{call}: {_STATUS.get(status, 'status')} {status}")
+
+
+def _wrong_library(reason: str) -> NotReadyError:
+    return NotReadyError(
+        "backend-broken",
+        f"LiteRT's library cannot be used: {reason}",
+        expected="libLiteRt.so as the layer layers/litert has it, for this processor",
+        hint="build the layer again for the function's architecture",
+    )
 
 
 def _refused(reason: str, known: Mapping[int, str] | None = None) -> ArtifactError:

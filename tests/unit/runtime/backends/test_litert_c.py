@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from liteship.errors import ArtifactError
-from liteship.runtime.backends.litert_c import LiteRtCInterpreter, find_library
+from liteship.errors import ArtifactError, NotReadyError
+from liteship.runtime.backends.litert_c import LIBRARY, LiteRtCInterpreter, find_library
 
 ROOT = Path(__file__).parents[4]
 MODELS = ROOT / "tests" / "data" / "models"
@@ -113,3 +113,22 @@ def test_a_model_without_a_signature_is_served_by_its_tensors_names() -> None:
     interpreter = LiteRtCInterpreter((MODELS / "no-signature-float32.tflite").read_bytes())
     assert list(interpreter.inputs) == ["features"]
     assert list(interpreter.outputs) == ["Identity"]
+
+
+@pytest.mark.parametrize("kind", ["text", "another library"])
+def test_a_wrong_library_is_not_ready(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import _imaging
+
+    library = tmp_path / LIBRARY
+    library.parent.mkdir()
+    if kind == "text":
+        library.write_text("no ELF file")
+    else:
+        library.symlink_to(_imaging.__file__)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(NotReadyError) as caught:
+        LiteRtCInterpreter((MODELS / "dense-int8.tflite").read_bytes())
+    assert caught.value.reference == "backend-broken"
+    assert ".so: " in str(caught.value)
