@@ -8,7 +8,6 @@ import zlib
 
 from liteship.artifact.manifest import Manifest
 from liteship.errors import ArtifactError
-from liteship.files import replace_file
 
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "model.json"
@@ -61,11 +60,13 @@ class Artifact:
         """Writes each file whole or not at all, the manifest last.
 
         Whoever is interrupted in between leaves a model whose digest does not match the older
-        manifest, which `load` refuses: never a wrong pair.
+        manifest, which `load` refuses: never a wrong pair. Two writers take turns.
 
         Raises:
             ArtifactError: `artifact-unwritable`.
         """
+        from liteship.files import locked_folder, replace_file  # only who converts writes
+
         folder = os.fspath(folder)
         contents = {
             MODEL_FILE: self.model,
@@ -73,8 +74,9 @@ class Artifact:
             MANIFEST_FILE: self.manifest.to_json().encode(),
         }
         try:
-            for name, content in contents.items():
-                replace_file(os.path.join(folder, name), content)
+            with locked_folder(folder):
+                for name, content in contents.items():
+                    replace_file(os.path.join(folder, name), content)
         except OSError as error:
             raise ArtifactError(
                 "artifact-unwritable",

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import zlib
 from typing import TYPE_CHECKING
 
@@ -150,3 +152,28 @@ def test_an_interrupted_save_is_never_a_wrong_pair(folder: Path, tmp_path: Path)
     (folder / "model.json").write_text(older.manifest.to_json())
     assert refusal(folder).reference == "artifact-digest"
     assert sorted(os.listdir(folder)) == ["golden.bin.zlib", "model.json", "model.tflite"]
+
+
+def test_writers_at_once_leave_one_whole_artifact(artifact_folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from liteship import Artifact\n"
+        "artifact = Artifact.load(sys.argv[1])\n"
+        "artifact.manifest.version = sys.argv[3]\n"
+        "artifact.model += bytes(int(sys.argv[3]))\n"
+        "import hashlib\n"
+        "artifact.manifest.sha256 = hashlib.sha256(artifact.model).hexdigest()\n"
+        "artifact.manifest.size_bytes = len(artifact.model)\n"
+        "for _ in range(30): artifact.save(sys.argv[2])\n"
+    )
+    output = tmp_path / "model"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, artifact_folder, output, str(version)])
+        for version in (1, 2, 3)
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    manifest = Artifact.load(output).manifest
+    assert manifest.version in {"1", "2", "3"}
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        path.name for path in artifact_folder.iterdir()
+    )
