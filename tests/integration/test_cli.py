@@ -69,6 +69,23 @@ def test_predict_prints_predictions_model_and_version(run: Run, picture: Path) -
     assert "model ready" not in table.stdout + table.stderr
 
 
+def test_hooks_in_a_module_of_its_own_are_used_and_shipped(
+    run: Run, project: Path, picture: Path
+) -> None:
+    folder = project / "functions" / "digits"
+    (folder / "hooks.py").write_text(
+        "def postprocess(outputs):\n    return {'likeliest': max(*outputs.values())}\n"
+    )
+    (folder / "app.py").write_text(
+        "from hooks import postprocess\nfrom liteship import Function\n"
+        "handler = Function(__file__, postprocess=postprocess)\n"
+    )
+    predicted = answer(run("predict", "digits", picture, "--json"))
+    assert predicted.keys() == {"likeliest", "model", "version"}
+    invoked = answer(run("invoke", "digits", "--image", picture))
+    assert json.loads(invoked["body"]) == predicted
+
+
 def test_inspect_by_folder_and_by_name_is_the_same(run: Run) -> None:
     by_folder = answer(run("inspect", "functions/digits/model", "--json"))
     by_name = answer(run("inspect", "digits", "--json"))

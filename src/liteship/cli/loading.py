@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from liteship.errors import ConfigurationError
@@ -28,6 +29,7 @@ def load_app(function: FunctionFolder) -> Function:
             "app-missing", f"there is no {path}", hint="write one: handler = Function(__file__)"
         )
     module = importlib.util.module_from_spec(specification)
+    sys.path.insert(0, str(function.folder))  # for the modules beside it
     os.environ.update(function.config.environment())
     with contextlib.redirect_stdout(io.StringIO()):
         specification.loader.exec_module(module)

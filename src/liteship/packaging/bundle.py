@@ -1,4 +1,4 @@
-"""A function's own code: its `app.py`, its artifact, and liteship's run half.
+"""A function's own code: its modules, its artifact, and liteship's run half.
 
     python3 -m liteship.packaging.bundle functions/digits --output DIR
 
@@ -26,12 +26,17 @@ RUNS_AT = "/var/task"
 """Where Lambda unpacks a function, and where the image keeps it: byte code names its source's path
 (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, LAMBDA_TASK_ROOT)."""
 
+TRAINING = "train.py"
+"""The one module of a function that is never shipped."""
+
 EPOCH_S = 315_532_800
 """1980-01-01, the earliest time that a zip file can carry: every file's modification time."""
 
 
 def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
-    """Writes `app.py`, `model/` and `liteship/` into a folder, whole or not at all.
+    """Writes a function's modules, `model/` and `liteship/` into a folder, whole or not at all.
+
+    Its modules are `app.py` and what lies beside it, `train.py` apart.
 
     The same inputs give the same bytes.
 
@@ -42,7 +47,7 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
             byte code is compiled. None is the running interpreter's own.
 
     Returns:
-        The entries written: these, and `__pycache__` where there is byte code of `app.py`.
+        The entries written: these, and `__pycache__` where there is byte code.
 
     Raises:
         PackagingError: `function-code-missing`, `bundle-unwritable`.
@@ -60,7 +65,9 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
     staging = output / f".bundle.{os.getpid()}.new"
     try:
         staging.mkdir(parents=True)
-        shutil.copyfile(app, staging / app.name)
+        for module in sorted(folder.glob("*.py")):
+            if module.name != TRAINING:
+                shutil.copyfile(module, staging / module.name)
         (staging / "model").mkdir()
         for name in (MODEL_FILE, MANIFEST_FILE, manifest.golden.file):
             shutil.copyfile(model / name, staging / "model" / name)
@@ -114,7 +121,7 @@ def compile_bytecode(root: Path) -> None:
     if compiling.returncode != 0:
         raise PackagingError(
             "function-code-broken",
-            "app.py does not compile",
+            "the function's code does not compile",
             problems=compiling.stdout.replace(f"{root}{os.sep}", "").splitlines(),
             hint="correct the line that is shown above",
         )
