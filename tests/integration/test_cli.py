@@ -25,12 +25,15 @@ EVENTS = ROOT / "tests" / "data" / "events"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the repository's project that a test may damage; layers and builds are shared."""
+    """A copy of the repository's project that a test may damage; built layers are shared."""
     (tmp_path / "functions").mkdir()
     ignored = shutil.ignore_patterns("trained", "__pycache__")
     shutil.copytree(ROOT / "functions" / "digits", tmp_path / "functions" / "digits", ignore=ignored)
     (tmp_path / "layers").symlink_to(ROOT / "layers")
-    (ROOT / "build").mkdir(exist_ok=True)
+    layers = ROOT / "build" / "layers"
+    layers.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "layers").symlink_to(layers)
     (tmp_path / ".tools").symlink_to(ROOT / ".tools")
     return tmp_path
 
