@@ -87,6 +87,10 @@ def test_hooks_in_a_module_of_its_own_are_used_and_shipped(
     assert predicted.keys() == {"likeliest", "model", "version"}
     invoked = answer(run("invoke", "digits", "--image", picture))
     assert json.loads(invoked["body"]) == predicted
+    (folder / "hooks.py").unlink()
+    without = run("invoke", "digits", "--image", picture, "--json")
+    assert without.returncode == 11
+    assert "No module named 'hooks'" in json.loads(without.stdout)["error"]
 
 
 def test_inspect_by_folder_and_by_name_is_the_same(run: Run) -> None:

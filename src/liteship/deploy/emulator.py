@@ -210,12 +210,22 @@ def invoke(url: str, event: object, *, timeout_s: float = 60.0) -> Any:
     )
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310
-            answer = json.loads(response.read())
-    except (OSError, ValueError) as error:
+            content = response.read()
+    except urllib.error.HTTPError as error:  # what the function said when its start failed
+        content = error.read()
+    except OSError as error:
         raise DeploymentError(
             "emulator-unreachable",
             f"no answer from {url}: {error}",
             hint="start it with: liteship emulate NAME",
+        ) from error
+    try:
+        answer = json.loads(content)
+    except ValueError as error:
+        raise DeploymentError(
+            "invocation-failed",
+            f"{url} answered something that is not JSON: {content[:200]!r}",
+            hint="is this the address of a Lambda emulator? liteship emulate NAME prints it",
         ) from error
     if isinstance(answer, dict) and "errorMessage" in answer:
         raise DeploymentError(

@@ -136,9 +136,16 @@ def normalise(root: Path) -> None:
 
 def replace(entry: Path, target: Path) -> Path:
     """Moves a file or folder to where an older one may be."""
-    if target.is_dir():
-        shutil.rmtree(target)
+    remove(target)
     return entry.replace(target)
+
+
+def remove(entry: Path) -> None:
+    """Deletes a file or folder, if it is there."""
+    if entry.is_dir():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink(missing_ok=True)
 
 
 def main() -> int:

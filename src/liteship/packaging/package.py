@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from liteship.packaging.archive import Content, write_zip
-from liteship.packaging.bundle import bundle
+from liteship.packaging.bundle import bundle, remove
 from liteship.packaging.layers import build_layers
 
 if TYPE_CHECKING:
@@ -77,6 +77,9 @@ def package_zip(function: FunctionFolder, *, python: str | None = None) -> Packa
     target = f"{python}-{config.runtime.architecture}"
     folder = function.root / "build" / config.name / target
     code = bundle(function.folder, folder / "bundle", python)
+    # A module that was there last time and is gone now is in no zip: it must not be importable here.
+    for stale in set((folder / "bundle").iterdir()) - set(code):
+        remove(stale)
     inside = ["litert", "image"] if config.input.kind == "image" else ["litert"]
     provided = ["aws"] if config.triggers.s3 is not None else []
     layers = build_layers(
