@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 import liteship
-from liteship import errors, project
+from liteship import config, errors
 from liteship.artifact import Artifact
 from liteship.cli import exits
 from liteship.cli.main import app
@@ -63,12 +63,15 @@ def test_every_error_family_has_an_exit_code() -> None:
 def test_every_key_of_function_toml_is_documented() -> None:
     text = (GUIDES / "function-toml.md").read_text()
     sections: dict[str, type[BaseModel]] = {
-        "model": project.ModelSection,
-        "input": project.ImageInput,
-        "output": project.OutputSection,
-        "runtime": project.RuntimeSection,
-        "triggers": project.TriggersSection,
-        "knative": project.KnativeSection,
+        "model": config.ModelSection,
+        "input": config.ImageInput,
+        "output": config.OutputSection,
+        "runtime": config.RuntimeSection,
+        "triggers": config.TriggersSection,
+        "triggers.s3": config.S3Trigger,
+        "lambda": config.LambdaSection,
+        "lambda.alarms": config.AlarmsSection,
+        "knative": config.KnativeSection,
     }
     for section, model in sections.items():
         for key in model.model_fields:

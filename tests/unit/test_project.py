@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from liteship.config import NORMALIZATIONS, KnativeSection
 from liteship.errors import ConfigurationError
-from liteship.project import NORMALIZATIONS, KnativeSection, find_root, load_function, read_config
+from liteship.project import find_root, load_function, read_config
 from liteship.runtime.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from liteship.project import NORMALIZATIONS
+from liteship.config import NORMALIZATIONS
 from liteship.quantization import (
     INTEGER_RANGE,
     ITEM_BYTES,

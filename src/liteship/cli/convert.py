@@ -10,8 +10,9 @@ import typer
 
 from liteship.artifact import Postprocessing
 from liteship.cli.output import Json, console, print_json, print_table, progress_bars
+from liteship.config import Runtime, Scheme
 from liteship.errors import ConfigurationError
-from liteship.project import Runtime, Scheme, load_function
+from liteship.project import load_function
 
 if TYPE_CHECKING:
     from liteship.convert import ConversionRequest, ConversionResult

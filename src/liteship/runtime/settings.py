@@ -20,6 +20,9 @@ MAX_OBJECT_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 25_000_000
 """Largest picture by default: 75 MB when decoded to RGB."""
 
+LOW_CONFIDENCE = 0.5
+"""A classification whose best score is below this is counted as one of low confidence."""
+
 OBSERVABILITY = ("lean", "powertools")
 
 
@@ -34,6 +37,7 @@ class Settings:
         max_body_bytes: `LITESHIP_MAX_BODY_BYTES`, for HTTP bodies.
         max_object_bytes: `LITESHIP_MAX_OBJECT_BYTES`, for S3 objects.
         max_pixels: `LITESHIP_MAX_PIXELS`, for pictures.
+        low_confidence: `LITESHIP_LOW_CONFIDENCE`, 0-1: best scores below it are counted.
         observability: `LITESHIP_OBSERVABILITY`, one of `OBSERVABILITY`.
         input_prefix: `LITESHIP_S3_INPUT_PREFIX`; objects below it are answered.
         output_prefix: `LITESHIP_S3_OUTPUT_PREFIX`; results are written below it.
@@ -51,6 +55,7 @@ class Settings:
         self.max_body_bytes = self._number("LITESHIP_MAX_BODY_BYTES", MAX_BODY_BYTES)
         self.max_object_bytes = self._number("LITESHIP_MAX_OBJECT_BYTES", MAX_OBJECT_BYTES)
         self.max_pixels = self._number("LITESHIP_MAX_PIXELS", MAX_PIXELS)
+        self.low_confidence = self._share("LITESHIP_LOW_CONFIDENCE", LOW_CONFIDENCE)
         self.observability = self._choice("LITESHIP_OBSERVABILITY", OBSERVABILITY)
         self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")
         self.output_prefix = environ.get("LITESHIP_S3_OUTPUT_PREFIX", "results/")
@@ -77,6 +82,17 @@ class Settings:
         self._problems.append(
             f"{name}: expected a whole number from 1 to {greatest}, received {text!r:.60}"
         )
+        return default
+
+    def _share(self, name: str, default: float) -> float:
+        text = self._environ.get(name, "") or str(default)
+        try:
+            share = float(text)
+        except ValueError:
+            share = -1.0
+        if 0 <= share <= 1:  # a NaN is not
+            return share
+        self._problems.append(f"{name}: expected a number from 0 to 1, received {text!r:.60}")
         return default
 
     def _choice(self, name: str, allowed: tuple[str, ...]) -> str:

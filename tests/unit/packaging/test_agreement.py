@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from liteship.packaging.limits import HTTP_API_TIMEOUT_S, LAYERS
-from liteship.project import FunctionConfig, load_function
+from liteship.project import load_function
+
+if TYPE_CHECKING:
+    from liteship.config import FunctionConfig
 
 ROOT = Path(__file__).parents[3]
 BUILD_PY = (ROOT / "layers" / "build.py").read_text()

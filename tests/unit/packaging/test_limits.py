@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from liteship.config import FunctionConfig
 from liteship.errors import LimitError
 from liteship.packaging.limits import (
     DIRECT_UPLOAD_BYTES,
@@ -20,7 +21,7 @@ from liteship.packaging.limits import (
     require_limits,
 )
 from liteship.packaging.package import Package, Part
-from liteship.project import FunctionConfig, FunctionFolder
+from liteship.project import FunctionFolder
 
 if TYPE_CHECKING:
     from typing import Any

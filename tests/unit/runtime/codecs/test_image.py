@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from liteship.artifact import Preprocessing, TensorSpec
+from liteship.config import NORMALIZATIONS
 from liteship.errors import InputError, PayloadTooLargeError, UnsupportedMediaError
-from liteship.project import NORMALIZATIONS
 from liteship.quantization import INTEGER_RANGE
 from liteship.runtime.codecs.image import FORMATS, decode_image, normalize
 
