@@ -39,6 +39,10 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 `keras.applications.imagenet_utils.preprocess_input` names; one value stands for every channel."""
 
 
+# Policies read * ? $ as patterns and variables
+# (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html)
+Prefix = Annotated[str, Field(pattern=r"^[^*?$\x00-\x1f\x7f]+$", max_length=512)]
+
 Rollout = Literal[
     "all-at-once",
     "canary 10%/5m",
@@ -125,8 +129,8 @@ class RuntimeSection(_Section):
 class S3Trigger(_Section):
     """`[triggers.s3]`: uploads below one prefix are answered below another."""
 
-    input_prefix: Annotated[str, Field(min_length=1, max_length=512)] = "incoming/"
-    output_prefix: Annotated[str, Field(min_length=1, max_length=512)] = "results/"
+    input_prefix: Prefix = "incoming/"
+    output_prefix: Prefix = "results/"
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]$")] | None = None
     queue: bool = False
 
@@ -164,7 +168,7 @@ class LambdaSection(_Section):
     reserved_concurrency: Annotated[int, Field(ge=0)] | None = None
     provisioned_concurrency: Annotated[int, Field(ge=1)] | None = None
     snap_start: bool = False
-    alarms: AlarmsSection = AlarmsSection()
+    alarms: AlarmsSection | None = None
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=45)
 
     @model_validator(mode="after")

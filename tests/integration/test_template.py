@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import graphlib
+import importlib
 import json
 import os
 import re
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from liteship.deploy.template import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,14 +90,15 @@ for resource in template["Resources"].values():
         properties["ImageUri"] = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/digits:v1"
     for key in {"CodeUri", "ContentUri"} & properties.keys():
         properties[key] = "s3://packages/package.zip"
-print(json.dumps(transform(template, {}, NoManagedPolicies())))
+print(json.dumps(transform(template, json.loads(sys.argv[1]), NoManagedPolicies())))
 """
 
 
-def translate(template: str) -> dict[str, Any]:
+@functools.cache
+def translate(template: str, **parameters: str) -> dict[str, Any]:
     """The CloudFormation resources that SAM makes of the template, by logical id."""
     done = subprocess.run(
-        [SAM.with_name("python"), "-c", TRANSLATE],
+        [SAM.with_name("python"), "-c", TRANSLATE, json.dumps(parameters)],
         env=os.environ | {"AWS_DEFAULT_REGION": "eu-central-1"},
         input=template,
         capture_output=True,
@@ -130,18 +135,164 @@ def order(resources: dict[str, Any]) -> list[str]:
     return [*graphlib.TopologicalSorter(graph).static_order()]
 
 
-def test_the_bucket_comes_after_the_function_that_it_notifies(template: str) -> None:
+VARIANTS = {
+    "queued": "[triggers.s3]\nqueue = true\n[lambda]\ntags = {team = 'ml'}",
+    "shared": "[triggers.s3]\nbucket = 'uploads'\n[lambda]\nhttp = 'function-url'\nsnap_start = true",
+    "both": """
+[triggers]
+http = false
+s3 = {bucket = 'uploads', queue = true, input_prefix = 'in/', output_prefix = 'out/'}
+[lambda]
+package = 'zip'
+provisioned_concurrency = 2
+rollout = 'canary 10%/5m'
+alarms = {p99_ms = 500, low_confidence_share = 0.5}
+""",
+}
+"""Functions that, together with the committed ones, use everything the template can say."""
+
+
+@pytest.fixture(scope="module")
+def variants(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The rendered template of `VARIANTS`."""
+    root = tmp_path_factory.mktemp("variants")
+    for name, more in VARIANTS.items():
+        folder = root / "functions" / name
+        folder.mkdir(parents=True)
+        (folder / "function.toml").write_text(
+            f"""name = "{name}"
+version = "1"
+[model]
+source = "x.keras"
+calibration = "calibration.npz"
+[input]
+kind = "tensor"
+{more}
+"""
+        )
+    return render(root)[root / "template.yaml"]
+
+
+def test_the_variants_are_valid(
+    validate: Callable[[str], subprocess.CompletedProcess[str]], variants: str
+) -> None:
+    done = validate(variants)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_cloudformation_can_create_it_in_some_order(template: str, variants: str) -> None:
     created = order(translate(template))
-    assert created.index("DigitsFunctionRole") < created.index("DigitsFunction")
+    assert created.index("DigitsRole") < created.index("DigitsFunction")
     assert created.index("DigitsFunction") < created.index("DigitsBucket")
+    created = order(translate(variants))
+    assert created.index("QueuedQueuePolicy") < created.index("QueuedBucket")
 
 
 def test_a_reference_to_the_bucket_would_close_a_circle(template: str) -> None:
-    name = "${AWS::StackName}-${AWS::AccountId}-${AWS::Region}/incoming/*"
+    name = "${AWS::StackName}-digits-${AWS::AccountId}-${AWS::Region}/incoming/*"
     circular = template.replace(name, "${DigitsBucket}/incoming/*")
     assert circular != template
     with pytest.raises(graphlib.CycleError):
         order(translate(circular))
+
+
+def statements(resources: dict[str, Any], role: str) -> dict[str, tuple[Any, Any, Any]]:
+    """What a role allows: action, resource and condition by statement id."""
+    properties = resources[role]["Properties"]
+    assert "ManagedPolicyArns" not in properties
+    assert [each["Principal"] for each in properties["AssumeRolePolicyDocument"]["Statement"]] == [
+        {"Service": "lambda.amazonaws.com"}
+    ]
+    (policy,) = properties["Policies"]
+    found = policy["PolicyDocument"]["Statement"]
+    assert {each["Effect"] for each in found} == {"Allow"}
+    return {each["Sid"]: (each["Action"], each["Resource"], each.get("Condition")) for each in found}
+
+
+def s3_statements(bucket: str, incoming: str, results: str) -> dict[str, tuple[Any, Any, Any]]:
+    arn = f"arn:${{AWS::Partition}}:s3:::{bucket}"
+    return {
+        "ReadUploads": ("s3:GetObject", {"Fn::Sub": f"{arn}/{incoming}*"}, None),
+        "TellMissingFromForbidden": (
+            "s3:ListBucket",
+            {"Fn::Sub": arn},
+            {"StringLike": {"s3:prefix": f"{incoming}*"}},
+        ),
+        "WriteResults": ("s3:PutObject", {"Fn::Sub": f"{arn}/{results}*"}, None),
+    }
+
+
+def log_statement(group: str) -> dict[str, tuple[Any, Any, Any]]:
+    actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    return {"WriteLogs": (actions, {"Fn::GetAtt": [group, "Arn"]}, None)}
+
+
+def queue_statement(queue: str) -> dict[str, tuple[Any, Any, Any]]:
+    actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    return {"TakeFromQueue": (actions, {"Fn::GetAtt": [queue, "Arn"]}, None)}
+
+
+def hook_statements(function: str) -> dict[str, tuple[Any, Any, Any]]:
+    group = (
+        "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup:"
+        "${ServerlessDeploymentApplication}/*"
+    )
+    return log_statement(f"{function}HookLogs") | {
+        "AskNewVersion": (
+            "lambda:InvokeFunction",
+            {"Fn::Sub": f"${{{function}Function.Arn}}:*"},
+            None,
+        ),
+        "TellCodeDeploy": (
+            "codedeploy:PutLifecycleEventHookExecutionStatus",
+            {"Fn::Sub": group},
+            None,
+        ),
+    }
+
+
+def test_every_role_may_do_its_work_and_nothing_else(template: str, variants: str) -> None:
+    own = "${AWS::StackName}-{name}-${AWS::AccountId}-${AWS::Region}"
+    expected = {
+        "DigitsRole": log_statement("DigitsLogs")
+        | s3_statements(own.replace("{name}", "digits"), "incoming/", "results/"),
+        "WineRole": log_statement("WineLogs"),
+        "QueuedRole": log_statement("QueuedLogs")
+        | s3_statements(own.replace("{name}", "queued"), "incoming/", "results/")
+        | queue_statement("QueuedQueue"),
+        "SharedRole": log_statement("SharedLogs") | s3_statements("uploads", "incoming/", "results/"),
+        "BothRole": log_statement("BothLogs")
+        | s3_statements("uploads", "in/", "out/")
+        | queue_statement("BothQueue"),
+    }
+    expected |= {
+        role.replace("Role", "HookRole"): hook_statements(role.removesuffix("Role"))
+        for role in expected
+    }
+    resources = translate(template) | translate(variants)
+    roles = {name for name, each in resources.items() if each["Type"] == "AWS::IAM::Role"}
+    assert roles == expected.keys() | {"CodeDeployServiceRole"}
+    for role, allowed in expected.items():
+        assert statements(resources, role) == allowed, role
+
+
+def test_the_world_may_invoke_functions_with_a_url_and_no_others(template: str, variants: str) -> None:
+    resources = translate(template) | translate(variants)
+    callers: dict[str, set[tuple[str, str]]] = {}
+    for each in resources.values():
+        if each["Type"] == "AWS::Lambda::Permission":
+            properties = each["Properties"]
+            # never the function itself: an unqualified permission would reach unproven versions
+            target = properties["FunctionName"]["Ref"]
+            callers.setdefault(target, set()).add((properties["Principal"], properties["Action"]))
+    url = {("*", "lambda:InvokeFunctionUrl"), ("*", "lambda:InvokeFunction")}
+    api = {("apigateway.amazonaws.com", "lambda:InvokeFunction")}
+    assert callers == {
+        "DigitsFunctionAliaslive": api | {("s3.amazonaws.com", "lambda:InvokeFunction")},
+        "WineFunctionAliaslive": url,
+        "QueuedFunctionAliaslive": api,
+        "SharedFunctionAliaslive": url | {("events.amazonaws.com", "lambda:InvokeFunction")},
+    }
 
 
 def test_only_its_own_bucket_may_invoke_the_function(template: str) -> None:
@@ -154,18 +305,90 @@ def test_only_its_own_bucket_may_invoke_the_function(template: str) -> None:
     assert [each["SourceAccount"] for each in permissions] == [{"Ref": "AWS::AccountId"}]
 
 
-def test_no_role_may_do_everything(template: str) -> None:
-    roles = [
-        resource["Properties"]
-        for resource in translate(template).values()
-        if resource["Type"] == "AWS::IAM::Role"
-    ]
-    assert len(roles) == 2
-    for role in roles:
-        assert [str(arn).rpartition("/")[2] for arn in role["ManagedPolicyArns"]] == [
-            "AWSLambdaBasicExecutionRole"
+def test_queues_take_messages_from_their_own_source_alone(variants: str) -> None:
+    resources = translate(variants)
+    conditions = {}
+    for name in ("Queued", "Both"):
+        policy = resources[f"{name}QueuePolicy"]["Properties"]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == {"Fn::GetAtt": [f"{name}Queue", "Arn"]}
+        conditions[name] = (statement["Principal"]["Service"], statement["Condition"]["ArnEquals"])
+    bucket = "arn:${AWS::Partition}:s3:::${AWS::StackName}-queued-${AWS::AccountId}-${AWS::Region}"
+    assert conditions == {
+        "Queued": ("s3.amazonaws.com", {"aws:SourceArn": {"Fn::Sub": bucket}}),
+        "Both": (
+            "events.amazonaws.com",
+            {"aws:SourceArn": {"Fn::GetAtt": ["BothUploads", "Arn"]}},
+        ),
+    }
+
+
+def test_the_alias_moves_after_the_hook_and_back_on_an_alarm(template: str, variants: str) -> None:
+    for resources in (translate(template), translate(variants)):
+        aliases = {n: each for n, each in resources.items() if each["Type"] == "AWS::Lambda::Alias"}
+        assert aliases
+        for name, alias in aliases.items():
+            function = name.removesuffix("FunctionAliaslive")
+            update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+            assert update["BeforeAllowTrafficHook"] == {"Ref": f"{function}Hook"}
+            group = resources[update["DeploymentGroupName"]["Ref"]]["Properties"]
+            assert group["AutoRollbackConfiguration"]["Enabled"]
+            alarms = {n for n, each in resources.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+            watched = {
+                each["Name"]["Ref"] for each in group.get("AlarmConfiguration", {}).get("Alarms", [])
+            }
+            assert watched == {alarm for alarm in alarms if alarm.startswith(function)}
+
+
+def test_a_rollout_can_be_chosen_at_deployment(template: str) -> None:
+    def configuration(resources: dict[str, Any]) -> str:
+        group = resources["DigitsFunctionDeploymentGroup"]["Properties"]
+        return json.dumps(group["DeploymentConfigName"])
+
+    assert "Canary10Percent10Minutes" in configuration(translate(template))
+    chosen = translate(template, DigitsRollout="Linear10PercentEvery1Minute")
+    assert "Linear10PercentEvery1Minute" in configuration(chosen)
+
+
+def test_the_hook_asks_the_new_version(template: str) -> None:
+    resources = translate(template)
+    version = next(name for name in resources if name.startswith("DigitsFunctionVersion"))
+    hook = resources["DigitsHook"]["Properties"]
+    assert hook["Environment"]["Variables"] == {"LITESHIP_HOOK_TARGET": {"Ref": version}}
+    # https://docs.aws.amazon.com/codedeploy/latest/userguide/getting-started-create-service-role.html:
+    # the role that SAM makes may invoke functions named so
+    assert hook["FunctionName"]["Fn::Sub"].startswith("CodeDeployHook_")
+    module, _, name = hook["Handler"].rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_alarms_look_at_the_new_version(template: str) -> None:
+    resources = translate(template)
+    version = next(name for name in resources if name.startswith("DigitsFunctionVersion"))
+    number = {"Fn::GetAtt": [version, "Version"]}
+    alarms = [each for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    assert len(alarms) == 3
+    for alarm in alarms:
+        properties = alarm["Properties"]
+        metrics = [
+            each["MetricStat"]["Metric"]
+            for each in properties.get("Metrics", [])
+            if "MetricStat" in each
         ]
-        for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                assert "*" not in statement["Action"]
-                assert statement["Resource"] != "*"
+        for metric in metrics or [properties]:
+            values = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+            key = {"AWS/Lambda": "ExecutedVersion", "liteship": "function_version"}
+            assert values[key[metric["Namespace"]]] == number
+
+
+def test_the_http_api_answers_every_path(template: str) -> None:
+    (path,) = translate(template)["DigitsApi"]["Properties"]["Body"]["paths"]
+    assert path == "$default"
+
+
+def test_every_log_group_forgets(template: str, variants: str) -> None:
+    resources = translate(template) | translate(variants)
+    functions = [each for each in resources.values() if each["Type"] == "AWS::Lambda::Function"]
+    groups = {each["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] for each in functions}
+    assert len(groups) == len(functions)
+    assert all(resources[group]["Properties"]["RetentionInDays"] > 0 for group in groups)

@@ -1,0 +1,38 @@
+"""`liteship render`: template.yaml and the makefiles that belong to it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from liteship.cli.output import Json, console, print_json
+from liteship.deploy.template import render, require_rendered, write
+from liteship.project import find_root
+
+
+def command(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail on any difference.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Render template.yaml and its makefiles from every functions/NAME/function.toml.
+
+    Examples:
+        liteship render
+
+        liteship render --check
+    """
+    root = find_root()
+    if check:
+        require_rendered(root)
+    written = [] if check else write(root)
+    files = [str(path.relative_to(root)) for path in render(root)]
+    changed = [str(path.relative_to(root)) for path in written]
+    if json:
+        print_json({"files": files, "written": changed})
+    else:
+        console.print(
+            f"written: {', '.join(changed)}" if changed else f"up to date: {', '.join(files)}"
+        )

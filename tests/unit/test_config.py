@@ -1,0 +1,79 @@
+"""What `[lambda]` and `[triggers.s3]` allow; the other sections: test_project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from liteship.config import FunctionConfig, LambdaSection, S3Trigger
+from liteship.errors import ConfigurationError
+from liteship.runtime.settings import Settings
+
+CONFIG: dict[str, Any] = {
+    "name": "wine",
+    "version": "1",
+    "model": {"source": "wine.keras", "calibration": "calibration.npz"},
+    "input": {"kind": "tensor"},
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"snap_start": True, "provisioned_concurrency": 1}, "exclude each other"),
+        ({"snap_start": True, "tmp_mib": 1024}, "snap_start needs tmp_mib 512, not 1024"),
+        (
+            {"reserved_concurrency": 2, "provisioned_concurrency": 3},
+            "3 is above reserved_concurrency 2",
+        ),
+        ({"rollout": "canary 20%/5m"}, "all-at-once"),
+        ({"log_retention_days": 31}, "30"),
+        ({"tmp_mib": 511}, "512"),
+        ({"tags": {"aws:team": "ml"}}, "tags may not begin with aws:"),
+        ({"tags": {"team": "a\nb"}}, "pattern"),
+        ({"alarms": {"low_confidence_share": 0}}, "greater than 0"),
+        ({"alarms": {"p99": 1}}, "Extra inputs"),
+    ],
+)
+def test_settings_that_lambda_would_refuse_are_refused_here(
+    settings: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        LambdaSection.model_validate(settings)
+
+
+@pytest.mark.parametrize("prefix", ["", "in*/", "in?/", "${AWS::Region}/", "in\n/"])
+def test_a_prefix_is_no_pattern(prefix: str) -> None:
+    with pytest.raises(ValidationError, match="input_prefix"):
+        S3Trigger.model_validate({"input_prefix": prefix})
+
+
+def test_prefixes_may_hold_what_people_write() -> None:
+    assert S3Trigger.model_validate({"input_prefix": "Eingänge 1/"}).input_prefix == "Eingänge 1/"
+
+
+@pytest.mark.parametrize("bucket", ["UPPER", "a", "-a-b", "a_b"])
+def test_a_bucket_has_a_name_that_s3_allows(bucket: str) -> None:
+    with pytest.raises(ValidationError, match="bucket"):
+        S3Trigger.model_validate({"bucket": bucket})
+
+
+def test_the_threshold_of_low_confidence_reaches_the_runtime() -> None:
+    config = FunctionConfig.model_validate(CONFIG | {"output": {"low_confidence": 0.75}})
+    assert Settings(config.environment()).low_confidence == 0.75
+    assert FunctionConfig.model_validate(CONFIG).environment() == {}
+
+
+@pytest.mark.parametrize("text", ["nan", "-0.1", "1.5", "half"])
+def test_a_threshold_is_a_share(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="LITESHIP_LOW_CONFIDENCE"):
+        Settings({"LITESHIP_LOW_CONFIDENCE": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "logical_id"), [("digits", "Digits"), ("my-model-2", "MyModel2"), ("a", "A")]
+)
+def test_resources_are_named_after_the_function(name: str, logical_id: str) -> None:
+    assert FunctionConfig.model_validate(CONFIG | {"name": name}).logical_id == logical_id
