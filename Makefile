@@ -14,13 +14,13 @@ test: check unit integration
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src tests benchmarks layers functions/digits
+	$(BIN)/mypy src tests benchmarks layers functions
 	$(BIN)/lint-imports
 
 unit: install
 	$(BIN)/pytest tests/unit tests/architecture tests/golden
 
-integration: install .tools/sam .tools/tflite-runtime
+integration: install .tools/audit .tools/sam .tools/tflite-runtime
 	$(BIN)/pytest tests/integration
 
 e2e: install .tools/sam
@@ -61,6 +61,7 @@ lock: install
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	$(COMPILE) requirements/sam.in --output-file requirements/sam.txt
 	$(COMPILE) requirements/tflite-runtime.in --output-file requirements/tflite-runtime.txt
+	$(COMPILE) requirements/audit.in --output-file requirements/audit.txt
 	for layer in image web aws numpy; do \
 		$(COMPILE_LAYER) layers/$$layer/requirements.in \
 			--output-file layers/$$layer/requirements.txt || exit 1; \

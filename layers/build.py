@@ -18,6 +18,7 @@ import platform
 import py_compile
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tomllib
@@ -38,6 +39,12 @@ PIP_RECORDS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 # Where Lambda mounts layers, and where the image keeps them: byte code names its source's path
 MOUNTED_AT = "/opt/python"
+
+LOADED = 1
+"""The type of a segment that a process loads (PT_LOAD)."""
+
+SYMBOL_TABLE = 2
+"""The type of a section that stripping takes away (SHT_SYMTAB)."""
 
 EPOCH_S = 315_532_800
 """1980-01-01, the earliest time that a zip file can carry: every file's modification time."""
@@ -68,6 +75,7 @@ def build(layer: str, output: Path, python: str = PYTHON, architecture: str = "x
     try:
         install(requirements, staging, python, architecture)
         slim(staging, slimming, layer)
+        drop_debug_information(staging)
         if (sys.version_info[:2], platform.python_implementation()) == (version(python), "CPython"):
             compile_bytecode(staging)
         normalise(staging)
@@ -210,6 +218,51 @@ def is_pip_record(file: str) -> bool:
         or file.startswith("bin/")
         or name.endswith(".pyc")
     )
+
+
+def drop_debug_information(root: Path) -> None:
+    """Clears what no process ever loads from libraries whose makers did not strip them.
+
+    Symbol tables and debug information are two thirds of Pillow's largest library. They become zeros,
+    which compress to nothing, instead of being cut out: what is loaded then stays where it is, and no
+    tool is needed that a build image may lack.
+    """
+    for path in sorted(root.rglob("*.so*")):
+        content = path.read_bytes()
+        cleared = without_debug_information(content)
+        if cleared != content:
+            path.write_bytes(cleared)
+
+
+def without_debug_information(library: bytes) -> bytes:
+    """An ELF library of the same length in which all is zero but the headers and the loaded segments.
+
+    Anything that is no 64-bit little-endian ELF library, or is stripped already, comes back as it is.
+    Layout: https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html.
+    """
+    if library[:6] != b"\x7fELF\x02\x01":
+        return library
+    program_headers, section_headers = struct.unpack_from("<QQ", library, 32)
+    header_bytes, headers, section_bytes, sections = struct.unpack_from("<4H", library, 54)
+    kinds = {
+        struct.unpack_from("<I", library, section_headers + index * section_bytes + 4)[0]
+        for index in range(sections)
+    }
+    if SYMBOL_TABLE not in kinds:
+        return library
+    kept = [(0, 64), (program_headers, header_bytes * headers)]
+    for index in range(headers):
+        kind, _, offset, _, _, size = struct.unpack_from(
+            "<IIQQQQ", library, program_headers + index * header_bytes
+        )
+        if kind == LOADED:
+            kept.append((offset, size))
+    cleared = bytearray(len(library))
+    for offset, size in kept:
+        cleared[offset : offset + size] = library[offset : offset + size]
+    struct.pack_into("<Q", cleared, 40, 0)  # no section headers: they would name what is gone
+    struct.pack_into("<HH", cleared, 60, 0, 0)
+    return bytes(cleared)
 
 
 def compile_bytecode(root: Path) -> None:

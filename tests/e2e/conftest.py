@@ -6,6 +6,7 @@ import contextlib
 import json
 import platform
 import subprocess
+import sys
 import time
 import uuid
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 BASE_IMAGE = "liteship-base:trixie"
-IMAGE = "liteship-e2e-digits"
+IMAGE = "liteship-e2e/digits:v1"
 TOOLS = ROOT / ".tools" / "sam"
 
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
@@ -51,11 +52,18 @@ def base_image() -> str:
 
 
 @pytest.fixture(scope="session")
-def image(base_image: str) -> str:
+def packaged(base_image: str) -> dict[str, Any]:
+    """What `liteship package` says of the digits function's image, built from nothing."""
+    command = (sys.executable, "-m", "liteship", "package", "digits", "--as=image", "--json")
+    options = (f"--base-image={base_image}", f"--tag={IMAGE}", "--no-cache")
+    fields: dict[str, Any] = json.loads(run(*command, *options))
+    return fields
+
+
+@pytest.fixture(scope="session")
+def image(packaged: dict[str, Any]) -> str:
     """The digits function's image."""
-    arguments = [f"--build-arg=BASE_IMAGE={base_image}", "--build-arg=FUNCTION=digits"]
-    run("docker", "build", "--file=functions/Dockerfile", f"--tag={IMAGE}", *arguments, ".")
-    return IMAGE
+    return str(packaged["reference"])
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
-"""Packs the digits function for the running Python, and runs what was packed and nothing else."""
+"""Packs every function for the running Python, and runs what was packed and nothing else."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -13,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from sklearn.datasets import load_wine
 
+from liteship.deploy.events import http_event
 from liteship.errors import PackagingError
 from liteship.packaging.layers import build_layers
 from liteship.packaging.package import Package, package_zip
-from liteship.project import load_function
+from liteship.project import load_function, load_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "tests" / "data" / "events"
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MEGABYTE = 1_000_000
 
@@ -71,13 +75,59 @@ print(json.dumps({"answer": answer, "modules": sorted(sys.modules), "path": sys.
 """
 
 
-def test_the_unpacked_zip_answers_without_the_web_layer(unpacked: dict[str, Path]) -> None:
-    event = (ROOT / "tests" / "data" / "events" / "http_v2.json").read_text()
-    result = run_isolated((unpacked["function"],), ANSWER, event)
+def wine_event() -> str:
+    """A Barolo's analysis as an HTTP event."""
+    body = json.dumps({"inputs": {"measurements": load_wine().data[0].tolist()}}).encode()
+    return json.dumps(http_event("POST", "/predict", body, "application/json"))
+
+
+# For every function: a real request, what is the best answer to it, and what its zip may weigh
+EXAMPLES: dict[str, tuple[Callable[[], str], str, int]] = {
+    "digits": ((EVENTS / "http_v2.json").read_text, "7", 10 * MEGABYTE),
+    "wine": (wine_event, "Barolo", 5 * MEGABYTE),
+}
+
+
+def test_every_function_is_proven_here() -> None:
+    assert {each.config.name for each in load_functions(ROOT)} == EXAMPLES.keys()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_unpacked_zip_alone_answers(name: str, tmp_path: Path) -> None:
+    event, label, _ = EXAMPLES[name]
+    function = package_zip(load_function(name, ROOT), python=HERE).parts[0]
+    with zipfile.ZipFile(function.path) as archive:
+        archive.extractall(tmp_path)
+    result = run_isolated((tmp_path,), ANSWER, event())
     assert result["answer"]["statusCode"] == 200
-    assert json.loads(result["answer"]["body"])["predictions"][0]["label"] == "7"
+    assert json.loads(result["answer"]["body"])["predictions"][0]["label"] == label
     assert not {"numpy", "ai_edge_litert", "fastapi"} & set(result["modules"])
     assert not [entry for entry in result["path"] if entry.endswith("site-packages")]
+
+
+@pytest.mark.parametrize("python", [None, HERE], ids=["function.toml", "here"])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_zip_function_is_small(name: str, python: str | None) -> None:
+    """With byte code (for the running Python) and, where that is another, without."""
+    *_, goal_bytes = EXAMPLES[name]
+    function, web = package_zip(load_function(name, ROOT), python=python).parts
+    assert {"code", "model", "litert"} <= {content.name for content in function.contents}
+    assert function.path.stat().st_size == function.zipped_bytes < goal_bytes
+    assert web.path.stat().st_size == web.zipped_bytes <= 10 * MEGABYTE
+
+
+def test_no_library_carries_debug_information(package: Package) -> None:
+    libraries = [path for folder in package.python_path for path in folder.rglob("*.so*")]
+    assert libraries
+    for path in libraries:
+        content = path.read_bytes()
+        (sections,) = struct.unpack_from("<Q", content, 40)
+        entry_bytes, count = struct.unpack_from("<HH", content, 58)
+        kinds = [
+            struct.unpack_from("<I", content, sections + index * entry_bytes + 4)[0]
+            for index in range(count)
+        ]
+        assert 2 not in kinds, path  # SHT_SYMTAB
 
 
 def test_everything_else_answers_with_the_web_layer(unpacked: dict[str, Path]) -> None:
@@ -163,13 +213,6 @@ def test_slimmed_pillow_decodes_what_the_whole_one_does(package: Package) -> Non
     file, expected = json.loads(whole.stdout)
     assert "build" not in Path(file).parts
     assert slimmed == expected
-
-
-def test_sizes_stay_small(lambda_package: Package) -> None:
-    function, web = lambda_package.parts
-    assert {content.name for content in function.contents} == {"code", "model", "litert", "image"}
-    assert function.zipped_bytes <= 10 * MEGABYTE
-    assert web.zipped_bytes <= 10 * MEGABYTE
 
 
 def test_no_zip_holds_numpy(package: Package, lambda_package: Package) -> None:

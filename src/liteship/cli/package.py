@@ -1,48 +1,121 @@
-"""`liteship package`: the function's zip files, and the size gate."""
+"""`liteship package`: the function's zip files or its image, and the size gate."""
 
 from __future__ import annotations
 
+import signal
+import sys
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from liteship.cli.exits import INTERRUPTED
 from liteship.cli.output import Json, console, print_json, print_table, stderr
-from liteship.packaging.limits import check_limits, require_limits
+from liteship.packaging.image import package_image
+from liteship.packaging.limits import check_image_limits, check_limits, require_limits
 from liteship.packaging.package import package_zip
+from liteship.packaging.sbom import package_image_sbom
 from liteship.project import load_function
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from liteship.packaging.image import ImagePackage
     from liteship.packaging.limits import LimitCheck
     from liteship.packaging.package import Package
 
 
 def command(
     name: Annotated[str, typer.Argument(help="The function, a folder in functions/.")],
-    form: Annotated[Literal["zip"], typer.Option("--as", help="What to build.")] = "zip",
-    python: Annotated[str | None, typer.Option(help="Python version to pack for.")] = None,
+    form: Annotated[
+        Literal["zip", "image"] | None,
+        typer.Option("--as", help="What to build; by default what function.toml says."),
+    ] = None,
+    python: Annotated[str | None, typer.Option(help="Zip: Python version to pack for.")] = None,
+    base_image: Annotated[
+        str | None, typer.Option(help="Image: what it runs on; AWS' image by default.")
+    ] = None,
+    build_image: Annotated[
+        str | None, typer.Option(help="Image: what the build runs on; the base image by default.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option(help="Image: repository:tag; liteship/NAME:vVERSION by default.")
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Image: build every step again.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Build a function's layers and bundle into build/NAME, and check them against Lambda's limits.
+    """Build a function's zip files into build/NAME, or its image, and check Lambda's limits.
 
     Examples:
         liteship package digits
 
-        liteship package digits --python 3.14 --json
+        liteship package digits --as zip --python 3.14 --json
+
+        liteship package digits --as image --tag registry.example.com/digits:v1
     """
     function = load_function(name)
-    with stderr.status("building layers and bundle"):
-        package = package_zip(function, python=python)
-    checks = check_limits(function, package)
-    if json:
-        print_json(
-            package_fields(package) | {"form": form, "limits": [limit_fields(each) for each in checks]}
-        )
+    form = form or function.config.lambda_.package
+    given = {
+        "image": {"--base-image": base_image, "--build-image": build_image, "--tag": tag},
+        "zip": {"--python": python},
+    }
+    given["image"]["--no-cache"] = "" if no_cache else None
+    for option, value in given["zip" if form == "image" else "image"].items():
+        if value is not None:
+            msg = f"does not go with --as {form}"
+            raise typer.BadParameter(msg, param_hint=option)
+    if form == "image":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # as Ctrl-C: tidy up first
+        with stderr.status("building the image"):
+            image = package_image(
+                function, base_image=base_image, build_image=build_image, tag=tag, no_cache=no_cache
+            )
+            sbom = package_image_sbom(function, base_image)
+        checks = check_image_limits(function, image)
+        fields = image_fields(image) | {"sbom": str(sbom)}
+        print_built = partial(print_image, image)
     else:
-        print_package(package)
+        with stderr.status("building layers and bundle"):
+            package = package_zip(function, python=python)
+        checks = check_limits(function, package)
+        fields, print_built = package_fields(package), partial(print_package, package)
+    if json:
+        print_json(fields | {"form": form, "limits": [limit_fields(each) for each in checks]})
+    else:
+        print_built()
         print_limits(checks)
     require_limits(checks)
+
+
+def image_fields(image: ImagePackage) -> dict[str, Any]:
+    """An image as JSON-ready fields."""
+    return asdict(image) | {"layers": [asdict(layer) for layer in image.layers]}
+
+
+def print_image(image: ImagePackage) -> None:
+    """Prints an image's layers with their sizes, what each holds and whether it is new."""
+    print_table(
+        f"{image.reference} for Python {image.python} on {image.architecture}",
+        ("layer", "bytes", "holds", "since the last build"),
+        [
+            (
+                layer.digest.removeprefix("sha256:")[:12],
+                layer.size_bytes,
+                layer.holds,
+                "changed" if layer.changed else "the same",
+            )
+            for layer in image.layers
+        ],
+    )
+    changed_bytes = sum(layer.size_bytes for layer in image.layers if layer.changed)
+    console.print(
+        f"{image.digest}: {image.size_bytes:,} bytes, {changed_bytes:,} of them changed",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def package_fields(package: Package) -> dict[str, Any]:
@@ -61,6 +134,7 @@ def package_fields(package: Package) -> dict[str, Any]:
             }
             for part in package.parts
         ],
+        "sbom": str(package.sbom),
     }
 
 

@@ -1,75 +1,48 @@
-"""The size gate: a function's settings and its package against Lambda's limits.
-
-Each limit stands here once, with its source. Unless another is named, that is
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
-"""
+"""The size gate: a function's settings and what was built of it against Lambda's limits."""
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from liteship.errors import LimitError
 from liteship.packaging.elf import read_binary
+from liteship.packaging.quotas import (
+    DIRECT_UPLOAD_BYTES,
+    GLIBC,
+    HTTP_API_TIMEOUT_S,
+    IMAGE_BYTES,
+    IMAGE_LAYERS,
+    LAYERS,
+    UNZIPPED_BYTES,
+    LimitCheck,
+    at_most,
+)
+from liteship.packaging.setting_limits import python_check, setting_checks
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable
     from pathlib import Path
 
+    from liteship.config import FunctionConfig
     from liteship.packaging.elf import Binary
+    from liteship.packaging.image import ImagePackage
     from liteship.packaging.package import Package
     from liteship.project import FunctionFolder
 
-DIRECT_UPLOAD_BYTES = 50 * 1024 * 1024
-UNZIPPED_BYTES = 250 * 1024 * 1024
-LAYERS = 5
-MEMORY_MIB = (128, 10_240)
-TIMEOUT_S = 900
-ENVIRONMENT_BYTES = 4 * 1024
-PAYLOAD_BYTES = 6 * 1024 * 1024
-
-HTTP_API_TIMEOUT_S = 29
-"""HTTP API ends a request after 30 s whatever the function does; SAM's TimeoutInMillis ends at 29,000
-(https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html)."""
-
-EVENT_ENVELOPE_BYTES = 16 * 1024
-"""What an HTTP event holds beside the body: HTTP API takes at most 10,240 bytes of request line and
-headers (the page above); as JSON, and with the request's context, they are longer."""
-
-GLIBC = (2, 34)
-"""Amazon Linux 2023's, which Lambda's Python 3.12 and later run on
-(https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html)."""
-
-PYTHON_ENDS = {
-    "3.12": dt.date(2028, 10, 31),
-    "3.13": dt.date(2029, 6, 30),
-    "3.14": dt.date(2029, 6, 30),
-}
-"""When Lambda deprecates a Python (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LimitCheck:
-    """One limit and how far away it is.
-
-    Attributes:
-        name: Stable identifier.
-        value: What was found.
-        limit: What is allowed.
-        unit: Of both; empty for text.
-        ok: Whether the value keeps to the limit.
-        hint: What to do when it does not.
-    """
-
-    name: str
-    value: int | str
-    limit: int | str
-    unit: str
-    ok: bool
-    hint: str
+__all__ = [
+    "HTTP_API_TIMEOUT_S",
+    "LAYERS",
+    "LimitCheck",
+    "check_code_limits",
+    "check_image_limits",
+    "check_limits",
+    "image_checks",
+    "require_limits",
+]
 
 
 def check_limits(
@@ -85,12 +58,69 @@ def check_limits(
     Raises:
         PackagingError: `binary-broken`.
     """
-    today = today or dt.datetime.now(dt.UTC).date()
+    return [*_package_checks(package), *check_code_limits(function, package, today=today)]
+
+
+def check_code_limits(
+    function: FunctionFolder, package: Package, *, today: dt.date | None = None
+) -> list[LimitCheck]:
+    """What any form of the function can run into: its settings, its Python and its binaries.
+
+    Raises:
+        PackagingError: `binary-broken`.
+    """
     return [
-        *_package_checks(package),
-        *_setting_checks(function),
-        _python_check(package.python, today),
+        *setting_checks(function.config),
+        python_check(package.python, today),
         *_binary_checks(package),
+    ]
+
+
+def check_image_limits(
+    function: FunctionFolder, image: ImagePackage, *, today: dt.date | None = None
+) -> list[LimitCheck]:
+    """Every limit that an image function can run into, kept or not.
+
+    Args:
+        function: Its settings.
+        image: What `package_image` made of it.
+        today: For Python's end of life.
+    """
+    return [
+        *image_checks(function.config, image.architecture, image.size_bytes, len(image.layers)),
+        *setting_checks(function.config),
+        python_check(image.python, today),
+    ]
+
+
+def image_checks(
+    config: FunctionConfig, architecture: str, size_bytes: int, layers: int
+) -> list[LimitCheck]:
+    """What an image itself can run into: its processor, its uncompressed size, its layers."""
+    wanted = config.runtime.architecture
+    return [
+        at_most(
+            "image",
+            size_bytes,
+            IMAGE_BYTES,
+            "bytes",
+            "take data that is not the model out of the function, or build on a smaller BASE_IMAGE",
+        ),
+        at_most(
+            "image-layers",
+            layers,
+            IMAGE_LAYERS,
+            "layers",
+            "build on a base image of fewer layers",
+        ),
+        LimitCheck(
+            name="architecture",
+            value=architecture,
+            limit=wanted,
+            unit="",
+            ok=architecture == wanted,
+            hint=f"build on a base image for {wanted}, or change runtime.architecture",
+        ),
     ]
 
 
@@ -119,88 +149,26 @@ def _text(value: int | str) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-def _at_most(name: str, value: int, limit: int, unit: str, hint: str) -> LimitCheck:
-    return LimitCheck(name=name, value=value, limit=limit, unit=unit, ok=value <= limit, hint=hint)
-
-
 def _package_checks(package: Package) -> list[LimitCheck]:
     smaller = "take data that is not the model out of the function, or ship it as an image (10 GB)"
     return [
-        *(
-            _at_most(
-                f"{part.name}-zipped",
-                part.zipped_bytes,
-                DIRECT_UPLOAD_BYTES,
-                "bytes",
-                f"upload it through S3 (sam deploy does), or {smaller}",
-            )
-            for part in package.parts
-        ),
-        _at_most(
+        *(_upload_check(f"{part.name}-zipped", part.zipped_bytes) for part in package.parts),
+        at_most(
             "unzipped",
             sum(part.unzipped_bytes for part in package.parts),
             UNZIPPED_BYTES,
             "bytes",
             smaller,
         ),
-        _at_most("layers", len(package.parts) - 1, LAYERS, "layers", "merge two layers"),
+        at_most("layers", len(package.parts) - 1, LAYERS, "layers", "merge two layers"),
     ]
 
 
-def _setting_checks(function: FunctionFolder) -> list[LimitCheck]:
-    config = function.config
-    runtime = config.runtime
-    environment = config.environment()
-    checks = [
-        LimitCheck(
-            name="memory",
-            value=runtime.memory_mib,
-            limit=MEMORY_MIB[1],
-            unit="MiB",
-            ok=MEMORY_MIB[0] <= runtime.memory_mib <= MEMORY_MIB[1],
-            hint=f"set runtime.memory_mib to {MEMORY_MIB[0]:,}-{MEMORY_MIB[1]:,}",
-        ),
-        _at_most("timeout", runtime.timeout_s, TIMEOUT_S, "s", f"at most {TIMEOUT_S} s"),
-        _at_most(
-            "environment",
-            sum(len(name.encode()) + len(value.encode()) for name, value in environment.items()),
-            ENVIRONMENT_BYTES,
-            "bytes",
-            "shorten the S3 prefixes",
-        ),
-    ]
-    if config.triggers.http:
-        checks += [
-            _at_most(
-                "http-timeout",
-                runtime.timeout_s,
-                HTTP_API_TIMEOUT_S,
-                "s",
-                "the HTTP API answers 503 before the function ends: lower runtime.timeout_s, "
-                "or send long work through S3",
-            ),
-            _at_most(
-                "http-payload",
-                # binary bodies travel as base64 inside the JSON event
-                4 * -(-runtime.max_body_bytes // 3) + EVENT_ENVELOPE_BYTES,
-                PAYLOAD_BYTES,
-                "bytes",
-                "lower runtime.max_body_bytes; larger inputs can come through S3",
-            ),
-        ]
-    return checks
-
-
-def _python_check(python: str, today: dt.date) -> LimitCheck:
-    end = PYTHON_ENDS.get(python)
-    return LimitCheck(
-        name="python",
-        value=python,
-        limit=f"supported until {end.isoformat()}" if end else f"one of {', '.join(PYTHON_ENDS)}",
-        unit="",
-        ok=end is not None and today <= end,
-        hint="set runtime.python to a version that Lambda supports",
-    )
+def _upload_check(name: str, zipped_bytes: int) -> LimitCheck:
+    """Told, not refused: only the unzipped size limits what comes through S3."""
+    check = at_most(name, zipped_bytes, DIRECT_UPLOAD_BYTES, "bytes", "")
+    note = "" if check.ok else "too large to upload directly: through S3 alone, as sam deploy does"
+    return replace(check, ok=True, note=note)
 
 
 def _binary_checks(package: Package) -> list[LimitCheck]:

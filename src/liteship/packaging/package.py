@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from liteship.packaging.archive import Content, write_zip
 from liteship.packaging.bundle import bundle, remove
 from liteship.packaging.layers import build_layers
+from liteship.packaging.sbom import FILE, write_zip_sbom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,7 @@ class Package:
         has_byte_code: Whether byte code is included. It is only where the packing Python is the
             target's version; without it, Lambda compiles the sources at every cold start.
         parts: The function, then the layers that it attaches.
+        sbom: Lists what is in the parts; see `liteship.packaging.sbom`.
         python_path: Folders that, on `PYTHONPATH`, let the function run from what was packed and
             nothing else (`python -S`): its own code, its layers, and boto3 where it has an S3
             trigger, as Lambda's Python runtime brings that.
@@ -56,6 +58,7 @@ class Package:
     architecture: str
     has_byte_code: bool
     parts: tuple[Part, ...]
+    sbom: Path
     python_path: tuple[Path, ...]
 
 
@@ -69,7 +72,7 @@ def package_zip(function: FunctionFolder, *, python: str | None = None) -> Packa
 
     Raises:
         PackagingError: `function-code-missing`, `function-code-broken`, `layer-missing`,
-            `layer-failed`, `bundle-unwritable`, `archive-collision`.
+            `layer-failed`, `layer-unlicensed`, `bundle-unwritable`, `archive-collision`.
         ArtifactError: The artifact is missing, damaged or not whole.
     """
     config = function.config
@@ -97,12 +100,14 @@ def package_zip(function: FunctionFolder, *, python: str | None = None) -> Packa
         _part("function", folder / "function.zip", sources),
         _part("web", folder / "web.zip", {"web": ("python/", sorted(layers["web"].iterdir()))}),
     )
+    shipped = {name: layers[name] for name in (*inside, "web")}
     return Package(
         name=config.name,
         python=python,
         architecture=config.runtime.architecture,
         has_byte_code=python == f"{sys.version_info[0]}.{sys.version_info[1]}",
         parts=parts,
+        sbom=write_zip_sbom(folder / FILE, function, shipped).path,
         python_path=(folder / "bundle", *layers.values()),
     )
 

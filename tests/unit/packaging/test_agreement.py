@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from liteship.packaging.limits import HTTP_API_TIMEOUT_S, LAYERS
+from liteship.packaging.image_config import MARKER
+from liteship.packaging.image_inputs import default_base_image
 from liteship.project import load_function
 
 if TYPE_CHECKING:
@@ -56,23 +57,6 @@ def dockerfile() -> str:
     return (ROOT / "functions" / "Dockerfile").read_text()
 
 
-@pytest.mark.parametrize("name", ["DigitsFunction", "DigitsZipFunction"])
-def test_functions_have_the_settings_of_function_toml(
-    template: dict[str, Any], config: FunctionConfig, name: str
-) -> None:
-    properties = template["Resources"][name]["Properties"]
-    assert properties["MemorySize"] == config.runtime.memory_mib
-    assert properties["Timeout"] == config.runtime.timeout_s
-    assert properties["Architectures"] == [config.runtime.architecture]
-
-
-@pytest.mark.parametrize("name", ["DigitsFunction", "DigitsZipFunction"])
-def test_the_http_api_waits_longer_than_the_function(template: dict[str, Any], name: str) -> None:
-    properties = template["Resources"][name]["Properties"]
-    http = properties["Events"]["Http"]["Properties"]
-    assert properties["Timeout"] * 1000 < http["TimeoutInMillis"] <= HTTP_API_TIMEOUT_S * 1000
-
-
 def test_the_image_function_is_built_from_the_one_dockerfile(
     template: dict[str, Any], config: FunctionConfig, dockerfile: str
 ) -> None:
@@ -83,80 +67,11 @@ def test_the_image_function_is_built_from_the_one_dockerfile(
         re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE)
     )
     assert metadata["DockerBuildArgs"]["FUNCTION"] == config.name
-    default = re.search(r"^ARG BASE_IMAGE=(\S+)", dockerfile, re.MULTILINE)
-    assert default is not None
-    assert default[1] == template["Parameters"]["BaseImage"]["Default"]
-    assert default[1].endswith(f":{config.runtime.python}")
-
-
-def test_the_image_function_knows_its_prefixes(
-    template: dict[str, Any], config: FunctionConfig
-) -> None:
-    properties = template["Resources"]["DigitsFunction"]["Properties"]
-    assert properties["Environment"]["Variables"] == config.environment()
-    assert config.triggers.s3 is not None
-    (rule,) = properties["Events"]["Upload"]["Properties"]["Filter"]["S3Key"]["Rules"]
-    assert rule == {"Name": "prefix", "Value": config.triggers.s3.input_prefix}
-
-
-def test_the_policy_reads_uploads_writes_results_and_nothing_else(
-    template: dict[str, Any], config: FunctionConfig
-) -> None:
-    assert config.triggers.s3 is not None
-    read, write = config.triggers.s3.input_prefix, config.triggers.s3.output_prefix
-    bucket = template["Resources"]["DigitsBucket"]["Properties"]["BucketName"]["Fn::Sub"]
-    arn = f"arn:${{AWS::Partition}}:s3:::{bucket}"
-    (policy,) = template["Resources"]["DigitsFunction"]["Properties"]["Policies"]
-    granted = {
-        (statement["Effect"], statement["Action"]): (
-            statement["Resource"]["Fn::Sub"],
-            statement.get("Condition"),
-        )
-        for statement in policy["Statement"]
-    }
-    assert granted == {
-        ("Allow", "s3:GetObject"): (f"{arn}/{read}*", None),
-        ("Allow", "s3:ListBucket"): (arn, {"StringLike": {"s3:prefix": f"{read}*"}}),
-        ("Allow", "s3:PutObject"): (f"{arn}/{write}*", None),
-    }
-
-
-def test_the_zip_function_and_its_layers_are_for_one_python(
-    template: dict[str, Any], config: FunctionConfig
-) -> None:
-    runtime = f"python{config.runtime.python}"
-    resources = template["Resources"]
-    function = resources["DigitsZipFunction"]["Properties"]
-    assert function["Runtime"] == runtime
-    attached = [layer["Ref"] for layer in function["Layers"]]
-    assert 0 < len(attached) <= LAYERS
-    for name in attached:
-        properties = resources[name]["Properties"]
-        assert properties["CompatibleRuntimes"] == [runtime]
-        assert properties["CompatibleArchitectures"] == [config.runtime.architecture]
-        assert resources[name]["Metadata"]["BuildArchitecture"] == config.runtime.architecture
-    assert f'PYTHON = "{config.runtime.python}"' in BUILD_PY
-    makefile = (ROOT / "functions" / "Makefile").read_text()
-    assert f"bundle {config.name} --python {config.runtime.python} " in makefile
-
-
-def test_every_built_resource_has_a_makefile_target(template: dict[str, Any]) -> None:
-    for name, resource in template["Resources"].items():
-        if resource.get("Metadata", {}).get("BuildMethod") != "makefile":
-            continue
-        properties = resource["Properties"]
-        folder = ROOT / (properties.get("CodeUri") or properties["ContentUri"])
-        assert f"build-{name}:" in (folder / "Makefile").read_text()
-
-
-def test_every_log_group_forgets(template: dict[str, Any]) -> None:
-    groups = [
-        resource["Properties"]
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::Logs::LogGroup"
-    ]
-    assert groups
-    assert all(group["RetentionInDays"] > 0 for group in groups)
+    defaults = dict(re.findall(r"^ARG (\w+)=(\S+)", dockerfile, re.MULTILINE))
+    assert defaults["BASE_IMAGE"] == default_base_image("${PYTHON}")
+    assert defaults["PYTHON"] == config.runtime.python == metadata["DockerBuildArgs"]["PYTHON"]
+    assert template["Parameters"]["BaseImage"]["Default"] == default_base_image(config.runtime.python)
+    assert defaults["ARCHITECTURE"] == config.runtime.architecture
 
 
 def test_the_service_has_the_settings_of_function_toml(
@@ -187,8 +102,27 @@ def test_the_image_needs_no_buildkit(dockerfile: str) -> None:
     assert not re.search(r"^# syntax=|--mount=|--link|--chmod|<<", dockerfile, re.MULTILINE)
 
 
+def test_the_last_stage_runs_nothing_and_begins_with_the_marker(dockerfile: str) -> None:
+    """So an image for another processor needs no emulation, and its own layers are told apart."""
+    last = re.split(r"^FROM .*\n", dockerfile, flags=re.MULTILINE)[-1]
+    lines = [line for line in last.splitlines() if line and not line.startswith((" ", "#"))]
+    assert lines[0].startswith(MARKER)
+    instructions = {line.partition(" ")[0] for line in lines}
+    assert instructions == {
+        *("LABEL", "ENV", "COPY", "WORKDIR", "EXPOSE", "ONBUILD", "USER", "ENTRYPOINT", "CMD")
+    }
+    assert 'LABEL com.amazonaws.lambda.feature.snapstart="Allow"' in lines
+
+
+def test_code_comes_last_into_the_image(dockerfile: str) -> None:
+    copies = re.findall(r"^COPY --from=\w+ (\S+) \S+$", dockerfile, re.MULTILINE)
+    assert copies[-3:] == ["/bundle/model", "/bundle/liteship", "/bundle/own"]
+    assert all(copy.startswith("/layers/") for copy in copies[:-3])
+
+
 def test_the_image_holds_every_layer_that_it_builds(dockerfile: str) -> None:
-    built = re.findall(r"^RUN python3 build\.py (\w+) ", dockerfile, re.MULTILINE)
+    target = r'--python "\$PYTHON" --architecture "\$ARCHITECTURE" --output /layers/\1$'
+    built = re.findall(rf"^RUN python3 build\.py (\w+) {target}", dockerfile, re.MULTILINE)
     assert built
     assert built == re.findall(r"^COPY --from=layers /layers/(\w+) /opt$", dockerfile, re.MULTILINE)
     for layer in built:

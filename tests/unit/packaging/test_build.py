@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import PIL
 import pytest
 
 if TYPE_CHECKING:
@@ -134,6 +136,23 @@ def test_normalised_files_have_one_time_and_one_mode(build: ModuleType, installe
     assert {path.stat().st_mtime for path in paths} == {build.EPOCH_S}
     assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o644}
     assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o755}
+
+
+def test_debug_information_is_cleared_and_what_is_loaded_stays(build: ModuleType) -> None:
+    (whole,) = Path(PIL.__file__).parent.glob("_imaging.*.so")
+    content = whole.read_bytes()
+    cleared = build.without_debug_information(content)
+    assert len(cleared) == len(content)
+    assert len(zlib.compress(cleared)) < len(zlib.compress(content)) / 2
+    assert cleared.count(0) > content.count(0)
+    kept = [new for old, new in zip(content, cleared, strict=True) if new not in {0, old}]
+    assert kept == []
+    assert build.without_debug_information(cleared) == cleared
+
+
+@pytest.mark.parametrize("content", [b"", b"#!/bin/sh\n", b"\x7fELF\x01\x01" + bytes(58)])
+def test_what_is_no_library_stays_as_it_is(build: ModuleType, content: bytes) -> None:
+    assert build.without_debug_information(content) == content
 
 
 def test_the_command_names_the_layers_there_are() -> None:

@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,15 +13,23 @@ import pytest
 from liteship.config import FunctionConfig
 from liteship.errors import LimitError
 from liteship.packaging.limits import (
-    DIRECT_UPLOAD_BYTES,
-    PAYLOAD_BYTES,
-    PYTHON_ENDS,
-    UNZIPPED_BYTES,
     LimitCheck,
+    check_image_limits,
     check_limits,
     require_limits,
 )
 from liteship.packaging.package import Package, Part
+from liteship.packaging.quotas import (
+    CONCURRENCY,
+    DIRECT_UPLOAD_BYTES,
+    IMAGE_BYTES,
+    IMAGE_LAYERS,
+    MIB,
+    PAYLOAD_BYTES,
+    PYTHON_ENDS,
+    UNZIPPED_BYTES,
+)
+from liteship.packaging.setting_limits import PIXEL_BYTES
 from liteship.project import FunctionFolder
 
 if TYPE_CHECKING:
@@ -63,15 +72,28 @@ def package(tmp_path: Path) -> Package:
         architecture="x86_64",
         has_byte_code=False,
         parts=(make_part("function"), make_part("web")),
+        sbom=Path("sbom.cdx.json"),
         python_path=(folder,),
     )
+
+
+def checks_of(
+    package: Package, *, today: dt.date = TODAY, **sections: dict[str, Any]
+) -> dict[str, LimitCheck]:
+    checks = check_limits(make_function(Path("functions/digits"), **sections), package, today=today)
+    return {check.name: check for check in checks}
+
+
+def on_lambda(**settings: Any) -> dict[str, Any]:
+    """The section `[lambda]`, whose name is a keyword of Python's."""
+    return {"lambda": settings}
 
 
 def exceeded(
     package: Package, *, today: dt.date = TODAY, **sections: dict[str, Any]
 ) -> dict[str, LimitCheck]:
-    checks = check_limits(make_function(Path("functions/digits"), **sections), package, today=today)
-    return {check.name: check for check in checks if not check.ok}
+    checks = checks_of(package, today=today, **sections)
+    return {name: check for name, check in checks.items() if not check.ok}
 
 
 def test_everything_within_limits(package: Package) -> None:
@@ -81,10 +103,11 @@ def test_everything_within_limits(package: Package) -> None:
     require_limits(checks)
 
 
-@pytest.mark.parametrize(("over", "refused"), [(0, set()), (1, {"function-zipped"})])
-def test_a_zip_file_has_a_limit(package: Package, over: int, refused: set[str]) -> None:
+@pytest.mark.parametrize(("over", "verdict"), [(0, "ok"), (1, "note")])
+def test_a_large_zip_file_has_to_go_through_s3(package: Package, over: int, verdict: str) -> None:
     part = make_part("function", zipped_bytes=DIRECT_UPLOAD_BYTES + over)
-    assert exceeded(replace(package, parts=(part,))).keys() == refused
+    found = checks_of(replace(package, parts=(part,)))["function-zipped"]
+    assert (found.verdict, "through S3" in found.note) == (verdict, bool(over))
 
 
 @pytest.mark.parametrize(("over", "refused"), [(0, set()), (1, {"unzipped"})])
@@ -108,6 +131,11 @@ def test_http_cannot_wait_as_long_as_lambda(package: Package) -> None:
     assert exceeded(package, runtime={"timeout_s": 30}).keys() == {"http-timeout"}
     only_s3 = {"http": False, "s3": {}}
     assert exceeded(package, runtime={"timeout_s": 900}, triggers=only_s3) == {}
+
+
+def test_a_function_url_waits_as_long_as_lambda(package: Package) -> None:
+    url = on_lambda(http="function-url")
+    assert exceeded(package, runtime={"timeout_s": 900}, **url) == {}
 
 
 def test_a_body_grows_by_a_third_on_its_way(package: Package) -> None:
@@ -151,14 +179,14 @@ def test_an_extension_for_another_python_is_told(package: Package) -> None:
 
 
 def test_every_exceeded_limit_is_reported_at_once(package: Package) -> None:
-    part = make_part("function", zipped_bytes=DIRECT_UPLOAD_BYTES + 1)
+    part = make_part("function", unzipped_bytes=UNZIPPED_BYTES + 1)
     function = make_function(Path("functions/digits"), runtime={"timeout_s": 60})
     checks = check_limits(function, replace(package, parts=(part,)), today=TODAY)
     with pytest.raises(LimitError) as raised:
         require_limits(checks)
     assert raised.value.reference == "limit-exceeded"
     assert [problem.split(":")[0] for problem in raised.value.problems] == [
-        "function-zipped",
+        "unzipped",
         "http-timeout",
     ]
     assert raised.value.problems[1].startswith("http-timeout: 60 s, limit 29 s; ")
@@ -172,3 +200,70 @@ def test_the_environment_has_a_limit(package: Package) -> None:
     (check,) = [check for check in checks if check.name == "environment"]
     assert int(check.value) > 1024
     assert check.ok
+
+
+@pytest.mark.parametrize(("memory_mib", "refused"), [(200, set()), (199, {"input-memory"})])
+def test_the_largest_input_has_to_fit_into_memory(
+    package: Package, memory_mib: int, refused: set[str]
+) -> None:
+    object_bytes = 4 * MIB
+    runtime = {
+        "memory_mib": memory_mib,
+        "max_body_bytes": 1,
+        "max_object_bytes": object_bytes,
+        "max_pixels": (200 * MIB - object_bytes) // PIXEL_BYTES,
+    }
+    found = exceeded(package, runtime=runtime, triggers={"s3": {}})
+    assert found.keys() == refused
+    for check in found.values():
+        assert "max_pixels or runtime.max_body_bytes or runtime.max_object_bytes" in check.hint
+
+
+def test_a_hint_names_only_keys_that_matter(package: Package) -> None:
+    runtime = {"memory_mib": 128, "max_object_bytes": 128 * MIB + 1}
+    triggers = {"http": False, "s3": {}}
+    found = exceeded(package, runtime=runtime, triggers=triggers, input={"kind": "tensor"})
+    assert found["input-memory"].hint.endswith("or lower runtime.max_object_bytes")
+
+
+def test_quotas_that_can_be_raised_are_told_and_not_refused(package: Package) -> None:
+    reserved = on_lambda(reserved_concurrency=CONCURRENCY + 1, provisioned_concurrency=1)
+    checks = checks_of(package, **reserved)
+    assert checks["reserved-concurrency"].verdict == "note"
+    assert "higher quota" in checks["reserved-concurrency"].note
+    assert checks["provisioned-concurrency"].verdict == "ok"
+    checks = checks_of(package, **on_lambda(reserved_concurrency=0))
+    assert "stops" in checks["reserved-concurrency"].note
+
+
+def test_more_tmp_is_paid_for_nothing(package: Package) -> None:
+    assert checks_of(package)["tmp"].verdict == "ok"
+    assert checks_of(package, **on_lambda(tmp_mib=513))["tmp"].verdict == "note"
+
+
+def test_snapstart_is_checked_where_it_is_asked_for(package: Package) -> None:
+    assert "snap-start" not in checks_of(package)
+    assert checks_of(package, **on_lambda(snap_start=True))["snap-start"].ok
+
+
+def make_image(**fields: Any) -> Any:
+    """What is read of an image."""
+    whole = {"size_bytes": 1, "layers": ("base",), "architecture": "x86_64", "python": "3.13"}
+    return SimpleNamespace(**(whole | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"size_bytes": IMAGE_BYTES, "layers": ("layer",) * IMAGE_LAYERS}, set()),
+        ({"size_bytes": IMAGE_BYTES + 1}, {"image"}),
+        ({"layers": ("layer",) * (IMAGE_LAYERS + 1)}, {"image-layers"}),
+        ({"architecture": "arm64"}, {"architecture"}),
+        ({"python": "3.11"}, {"python"}),
+    ],
+)
+def test_an_image_has_limits_of_its_own(fields: dict[str, Any], refused: set[str]) -> None:
+    function = make_function(Path("functions/digits"))
+    checks = check_image_limits(function, make_image(**fields), today=TODAY)
+    assert {check.name for check in checks if not check.ok} == refused
+    assert {"memory", "environment", "http-payload", "tmp"} <= {check.name for check in checks}

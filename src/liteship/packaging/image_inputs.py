@@ -1,0 +1,91 @@
+"""What an image gets beside its files: a name, a time, and labels that tell what it was built of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from liteship.artifact.folder import MANIFEST_FILE, Artifact
+from liteship.errors import ConfigurationError
+from liteship.packaging.bundle import EPOCH_S
+
+if TYPE_CHECKING:
+    from liteship.project import FunctionFolder
+
+MODEL_LABEL, MANIFEST_LABEL = "liteship.model.sha256", "liteship.manifest.sha256"
+"""Labels: the digests of model.tflite and of model.json, which may change alone."""
+
+# https://github.com/distribution/reference/blob/main/regexp.go
+_REFERENCE = re.compile(
+    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+)
+
+
+def default_base_image(python: str) -> str:
+    """AWS' own image for a Python (https://docs.aws.amazon.com/lambda/latest/dg/python-image.html)."""
+    return f"public.ecr.aws/lambda/python:{python}"
+
+
+def image_labels(function: FunctionFolder) -> dict[str, str]:
+    """The function's name, its model's version and digests.
+
+    Raises:
+        ArtifactError: The artifact is missing, damaged or not whole.
+    """
+    manifest = Artifact.load(function.model_folder).manifest
+    return {
+        "liteship.function": function.config.name,
+        "liteship.version": manifest.version,
+        **model_labels(function),
+    }
+
+
+def model_labels(function: FunctionFolder) -> dict[str, str]:
+    """The labels that tell one model from another.
+
+    Raises:
+        ArtifactError: The artifact is missing, damaged or not whole.
+    """
+    manifest = Artifact.load(function.model_folder).manifest
+    text = (function.model_folder / MANIFEST_FILE).read_bytes()
+    return {MODEL_LABEL: manifest.sha256, MANIFEST_LABEL: hashlib.sha256(text).hexdigest()}
+
+
+def read_created_s() -> int:
+    """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), or 1980-01-01.
+
+    Raises:
+        ConfigurationError: `source-date-epoch`.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH", str(EPOCH_S))
+    if not re.fullmatch(r"\d{1,10}", text):
+        raise ConfigurationError(
+            "source-date-epoch",
+            "the environment variable SOURCE_DATE_EPOCH is not a time",
+            expected="whole seconds since 1970, such as 1700000000",
+            received=repr(text),
+            hint="correct it, or unset it",
+        )
+    return int(text)
+
+
+def checked_reference(reference: str) -> str:
+    """The reference with a tag, `latest` where it has none.
+
+    Raises:
+        ConfigurationError: `image-tag`.
+    """
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        raise ConfigurationError(
+            "image-tag",
+            "this is no name that an image can have",
+            expected="repository:tag in lower case, such as registry.example.com/digits:v1",
+            received=repr(reference),
+            hint="choose another --tag",
+        )
+    return reference if match["tag"] else f"{reference}:latest"
