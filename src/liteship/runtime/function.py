@@ -54,19 +54,30 @@ class Function:
     ) -> None:
         environ = os.environ if environ is None else environ
         self.settings = Settings(environ)
-        self.telemetry = create_telemetry(self.settings.observability, environ)
+        self.telemetry = create_telemetry(
+            self.settings.observability, environ, self.settings.low_confidence
+        )
         self.extend = extend
         self._predictor: Predictor | None = None
         self._failure: LiteshipError | None = None
+        if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            from liteship.runtime.snapstart import register_hooks
+
+            register_hooks(self, environ)
         start = time.perf_counter()
         try:
+            folder = os.path.join(os.path.dirname(os.path.abspath(home)), "model")
             predictor = Predictor(
-                Artifact.load(os.path.join(os.path.dirname(os.path.abspath(home)), "model")),
+                Artifact.load(folder),
                 backend=self.settings.backend,
                 max_pixels=self.settings.max_pixels,
                 preprocess=preprocess,
                 postprocess=postprocess,
             )
+            if os.uname().machine == "aarch64":
+                from liteship.runtime.cpu import require_cpu_info
+
+                require_cpu_info(folder, self.settings.backend)
             predictor.warm_up()
         except LiteshipError as error:
             self._failure = error
@@ -130,6 +141,10 @@ class Function:
         from liteship.runtime.triggers.s3 import create_client
 
         return create_client()
+
+    def forget_clients(self) -> None:
+        """Drops what holds credentials and connections; the next object makes it anew."""
+        self.__dict__.pop("s3", None)
 
     @cached_property
     def _handler(self) -> Handler:

@@ -20,34 +20,31 @@ def handle(function: Function, event: object, context: object) -> object:
 
     Args:
         function: The function it is for.
-        event: An HTTP event (API Gateway 1.0 and 2.0, function URL, load balancer), or an S3
-            notification.
+        event: An HTTP event (API Gateway 1.0 and 2.0, function URL, load balancer), or one that
+            tells of S3 uploads: S3's own notification, a batch from SQS, an EventBridge event.
         context: Lambda's context; only its request id is read here.
 
     Returns:
-        The HTTP response, or what was done with each S3 record.
+        The HTTP response, what was done with each upload, or the messages of a batch that failed.
 
     Raises:
-        InputError: `event-unknown` for an event of any other form.
-        LiteshipError: An S3 notification could not be processed now; Lambda will send it again.
+        InputError: `event-unknown` for an event of any other form, `event-type` for an EventBridge
+            event that tells of no upload.
+        LiteshipError: An upload could not be processed now; Lambda will send the event again.
     """
     if isinstance(event, dict):
         if _is_http(event):
             return _handle_http(function, event, context)
-        if event.get("Event") == "s3:TestEvent":
-            function.telemetry.info("S3 test event acknowledged", bucket=event.get("Bucket"))
-            return {"results": []}
-        if _is_s3(event):
-            from liteship.runtime.triggers.s3 import handle_s3
-
-            return handle_s3(function, event)
+        handled = _handle_upload(function, event)
+        if handled is not None:
+            return handled
     keys = ", ".join(sorted(map(str, event))) if isinstance(event, dict) else type(event).__name__
     raise InputError(
         "event-unknown",
         "the event has no form that this function answers",
-        expected="an API Gateway, function URL or load balancer event, or an S3 notification",
+        expected="an HTTP event, or an S3, SQS or EventBridge event that tells of uploads",
         received=f"{keys:.200}" or "an empty object",
-        hint="see tests/data/events for an example of each form",
+        hint="liteship event --help lists the forms, and prints an example of each",
     )
 
 
@@ -58,13 +55,27 @@ def _is_http(event: dict[str, Any]) -> bool:
     )
 
 
-def _is_s3(event: dict[str, Any]) -> bool:
-    records = event.get("Records")
-    return (
-        isinstance(records, list)
-        and bool(records)
-        and all(isinstance(each, dict) and each.get("eventSource") == "aws:s3" for each in records)
-    )
+def _handle_upload(function: Function, event: dict[str, Any]) -> dict[str, object] | None:
+    """Answers an event that tells of uploads; None for every other."""
+    from liteship.runtime.triggers import event_source
+
+    source = event_source(event)
+    if source == "s3":
+        from liteship.runtime.triggers.s3 import handle_s3
+
+        return handle_s3(function, event)
+    if source == "sqs":
+        from liteship.runtime.triggers.sqs import handle_sqs
+
+        return handle_sqs(function, event)
+    if source == "eventbridge":
+        from liteship.runtime.triggers.eventbridge import handle_eventbridge
+
+        return handle_eventbridge(function, event)
+    if source == "s3-test":
+        function.telemetry.info("S3 test event acknowledged", bucket=event.get("Bucket"))
+        return {"results": []}
+    return None
 
 
 def _handle_http(function: Function, event: dict[str, Any], context: object) -> object:

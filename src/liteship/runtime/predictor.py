@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
+    from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.interpreter import Interpreter
 
@@ -118,8 +119,11 @@ class Predictor:
             )
         golden = dict(zip(names, self.artifact.golden_inputs, strict=True))
         outputs = interpreter.invoke(golden)
-        for spec, expected in zip(self.manifest.outputs, self.manifest.golden.outputs, strict=True):
-            difference, tolerance = _golden_difference(outputs[spec.name], expected, spec)
+        golden_outputs = read_golden_outputs(self.manifest)
+        for spec in self.manifest.outputs:
+            want = golden_outputs[spec.name]
+            difference = greatest_difference(_real(outputs[spec.name], spec), want)
+            tolerance = golden_tolerance(want, spec)
             if not difference <= tolerance:  # a NaN must fail
                 raise NotReadyError(
                     "self-test-failed",
@@ -182,6 +186,20 @@ class Predictor:
                 )
         return outputs
 
+    @property
+    def hooks(self) -> list[str]:
+        """The steps that the function replaced: of `preprocess` and `postprocess`."""
+        steps = {"preprocess": self._preprocess, "postprocess": self._postprocess}
+        return [name for name, hook in steps.items() if hook is not None]
+
+    def scores(self, outputs: Mapping[str, Sequence[float]]) -> list[float]:
+        """The score of each label, from the real outputs of a model that classifies."""
+        values = outputs[self.manifest.outputs[0].name]
+        activation = self.manifest.postprocessing.activation
+        if activation == "softmax":
+            return softmax(values)
+        return sigmoid(values) if activation == "sigmoid" else list(values)
+
     def _borrow(self) -> Interpreter:
         try:
             return self._idle.pop()
@@ -202,19 +220,13 @@ class Predictor:
                 for spec in self.manifest.outputs
             ]
             return {"outputs": tensors} | identity, None
-        scores = self._activate(outputs[self.manifest.outputs[0].name])
+        scores = self.scores(outputs)
         best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
         predictions = [
             {"label": labels[index], "score": scores[index]}
             for index in best[: self.manifest.postprocessing.top_k]
         ]
         return {"predictions": predictions} | identity, scores[best[0]]
-
-    def _activate(self, values: list[float]) -> list[float]:
-        activation = self.manifest.postprocessing.activation
-        if activation == "softmax":
-            return softmax(values)
-        return sigmoid(values) if activation == "sigmoid" else values
 
 
 def _describe(spec: TensorSpec) -> str:
@@ -231,10 +243,23 @@ def _real(data: bytes, spec: TensorSpec) -> list[float]:
     return list(map(float, values))
 
 
-def _golden_difference(received: bytes, expected: bytes, spec: TensorSpec) -> tuple[float, float]:
-    """Greatest difference between two outputs, and how much of it is allowed, in real numbers."""
-    want, have = _real(expected, spec), _real(received, spec)
+def read_golden_outputs(manifest: Manifest) -> dict[str, list[float]]:
+    """The outputs that the golden input must give, as real numbers, by name."""
+    pairs = zip(manifest.outputs, manifest.golden.outputs, strict=True)
+    return {spec.name: _real(data, spec) for spec, data in pairs}
+
+
+def golden_tolerance(want: Sequence[float], spec: TensorSpec) -> float:
+    """How far an output may be from the golden one, in real numbers.
+
+    Args:
+        want: The golden output's elements.
+        spec: The output tensor.
+    """
+    return max(2 * spec.scale, GOLDEN_TOLERANCE * max(map(abs, want)))
+
+
+def greatest_difference(have: Sequence[float], want: Sequence[float]) -> float:
+    """The greatest difference between elements at the same place; NaN where one is."""
     differences = [abs(a - b) for a, b in zip(have, want, strict=True)]
-    if any(map(math.isnan, differences)):
-        return math.nan, 0.0
-    return max(differences), max(2 * spec.scale, GOLDEN_TOLERANCE * max(map(abs, want)))
+    return math.nan if any(map(math.isnan, differences)) else max(differences)

@@ -17,8 +17,9 @@ makes the answers the same everywhere."""
 MAX_OBJECT_BYTES = 32 * 1024 * 1024
 """Largest S3 object by default: held in memory while it is decoded."""
 
-MAX_PIXELS = 25_000_000
-"""Largest picture by default: 75 MB when decoded to RGB."""
+MAX_PIXELS = 12_000_000
+"""Largest picture by default, a phone's: a WebP file of that size takes 200 MB while it is decoded, as
+`liteship check` measures."""
 
 LOW_CONFIDENCE = 0.5
 """A classification whose best score is below this is counted as one of low confidence."""

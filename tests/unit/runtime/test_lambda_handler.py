@@ -50,7 +50,8 @@ UNKNOWN: dict[str, object] = {
     "a context that is a text": {"requestContext": "http"},
     "a context without http": {"requestContext": {"eventType": "CONNECT"}},
     "http that is a text": {"requestContext": {"http": "GET"}},
-    "a schedule": {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
+    "a cloud event": {"specversion": "1.0", "type": "t", "source": "s", "subject": "k", "id": "1"},
+    "records of a list": {"Records": [{"eventSource": ["aws:s3"]}]},
 }
 
 

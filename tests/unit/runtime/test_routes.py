@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from liteship import Function
 from liteship.runtime.http import Request
 from liteship.runtime.routes import ROUTES, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from liteship import Function
+    from pathlib import Path
 
 
 def ask(
@@ -36,7 +37,22 @@ def test_health(make_function: Callable[..., Function]) -> None:
     assert ready is not None
     assert (live.status, json.loads(live.body)) == (200, {"live": True})
     assert ready.status == 200
-    assert json.loads(ready.body) == {"ready": True, "model": "digits", "version": "1"}
+    assert json.loads(ready.body) == {
+        "ready": True,
+        "model": "digits",
+        "version": "1",
+        "sha256": hashlib.sha256(function.require_predictor().artifact.model).hexdigest(),
+        "hooks": [],
+    }
+
+
+def test_readiness_names_the_steps_that_the_function_replaced(function_folder: Path) -> None:
+    function = Function(
+        str(function_folder / "app.py"), postprocess=lambda _outputs: {"answer": 42}, environ={}
+    )
+    ready = answer(function, ask("GET", "/health/ready"))
+    assert ready is not None
+    assert json.loads(ready.body)["hooks"] == ["postprocess"]
 
 
 def test_a_prediction_names_its_request_and_its_timings(

@@ -83,7 +83,11 @@ def without_values_of_the_moment(line: Line) -> Line:
     [
         {},
         {"POWERTOOLS_SERVICE_NAME": "wine", "POWERTOOLS_METRICS_NAMESPACE": "shop"},
-        {"AWS_LAMBDA_FUNCTION_NAME": "digits-prod", "_X_AMZN_TRACE_ID": TRACE},
+        {
+            "AWS_LAMBDA_FUNCTION_NAME": "digits-prod",
+            "AWS_LAMBDA_FUNCTION_VERSION": "7",
+            "_X_AMZN_TRACE_ID": TRACE,
+        },
         # As on Lambda itself, where Powertools switches its Tracer on.
         {"LAMBDA_TASK_ROOT": "/var/task", "AWS_LAMBDA_FUNCTION_NAME": "x", "_X_AMZN_TRACE_ID": TRACE},
     ],
@@ -122,15 +126,76 @@ def test_one_cold_start_and_a_metric_line_an_invocation(
         {each["Name"]: each["Unit"] for each in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
         for line in metrics
     ]
-    predicted = {"Predictions": "Count", "InvokeTime": "Milliseconds"}
+    predicted = {"Predictions": "Count", "InvokeTime": "Milliseconds", "LowConfidence": "Count"}
     assert names == [{"ColdStart": "Count", **predicted}, predicted, {"Refusals": "Count"}]
     for line in metrics:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         assert directive["Namespace"] == "liteship"
-        assert directive["Dimensions"] == [["service"]]
-        assert line["service"] == "liteship"
+        assert directive["Dimensions"] == [["service"], ["service", "function_version"]]
+        assert (line["service"], line["function_version"]) == ("liteship", "$LATEST")
         assert all(line[each["Name"]] for each in directive["Metrics"])
     assert {line["level"] for line in logs} == {"INFO", "WARNING"}
+
+
+@pytest.mark.parametrize("observability", ["lean", "powertools"])
+def test_a_canarys_version_is_counted_apart(
+    observability: str, lines_of: Callable[..., list[Line]]
+) -> None:
+    """Each line, those after an invocation without metrics included."""
+    lines = lines_of(observability, AWS_LAMBDA_FUNCTION_VERSION="12")
+    versions = {line["function_version"] for line in lines if "_aws" in line}
+    assert versions == {"12"}
+
+
+@pytest.mark.parametrize("observability", ["lean", "powertools"])
+@pytest.mark.parametrize(("threshold", "counted"), [("1", 1), ("0", 0)])
+def test_an_unsure_answer_is_counted_and_a_sure_one_too(
+    threshold: str, counted: int, observability: str, lines_of: Callable[..., list[Line]]
+) -> None:
+    """The average is the share of unsure answers: a sure one has to count as 0."""
+    lines = lines_of(observability, LITESHIP_LOW_CONFIDENCE=threshold)
+    assert [line["LowConfidence"] for line in lines if "LowConfidence" in line] == [[counted]] * 2
+    best = [line["confidence"] for line in lines if line.get("message") == "predicted"]
+    assert all(0.5 < each < 1 and each == round(each, 4) for each in best)
+
+
+@pytest.mark.parametrize("observability", ["lean", "powertools"])
+def test_an_answer_without_labels_has_no_confidence(observability: str, run_python: Run) -> None:
+    script = """
+import types
+from liteship.runtime.predictor import Prediction
+from app import handler
+timings = {"preprocess": 1.0, "invoke": 1.0, "postprocess": 1.0}
+prediction = Prediction({"outputs": [], "model": "m", "version": "1"}, timings, None)
+handler.telemetry.wrap(lambda event, context: handler.telemetry.predicted(prediction))(
+    {}, types.SimpleNamespace(
+        aws_request_id="r", function_name="f", memory_limit_in_mb="512", invoked_function_arn="a"
+    ))
+"""
+    output = run_python(script, LITESHIP_OBSERVABILITY=observability)
+    *_, log, metrics = [json.loads(line) for line in output.splitlines()]
+    assert "confidence" not in log
+    assert "LowConfidence" not in metrics
+
+
+def test_more_values_than_a_line_may_hold_are_several_lines(run_python: Run) -> None:
+    """A large batch: CloudWatch drops what is beyond a hundred values."""
+    script = """
+import types
+from app import handler
+def batch(event, context):
+    for _ in range(250):
+        handler.telemetry.refused(ValueError("broken"), 500)
+handler.telemetry.wrap(batch)({}, types.SimpleNamespace(
+    aws_request_id="r", function_name="f", memory_limit_in_mb="512", invoked_function_arn="a"
+))
+"""
+    counts = {}
+    for observability in ("lean", "powertools"):
+        output = run_python(script, LITESHIP_OBSERVABILITY=observability)
+        lines = [json.loads(line) for line in output.splitlines()]
+        counts[observability] = [len(line["Errors"]) for line in lines if "Errors" in line]
+    assert counts["lean"] == counts["powertools"] == [100, 100, 50]
 
 
 @pytest.mark.parametrize("observability", ["lean", "powertools"])

@@ -24,9 +24,20 @@ def live(_function: Function, _request: Request) -> Response:
 
 
 def ready(function: Function, _request: Request) -> Response:
-    """The model is loaded and has answered its golden input; 503 with the reason otherwise."""
-    manifest = function.require_predictor().manifest
-    return Response(200, {"ready": True, "model": manifest.name, "version": manifest.version})
+    """The model is loaded and has answered its golden input; 503 with the reason otherwise.
+
+    It says which model, to the byte, and which of its steps the function replaced.
+    """
+    predictor = function.require_predictor()
+    manifest = predictor.manifest
+    content = {
+        "ready": True,
+        "model": manifest.name,
+        "version": manifest.version,
+        "sha256": manifest.sha256,
+        "hooks": predictor.hooks,
+    }
+    return Response(200, content)
 
 
 ROUTES = {

@@ -7,6 +7,7 @@ Powertools' Logger, Metrics and Tracer. `function.toml` chooses.
 from __future__ import annotations
 
 from liteship.errors import LiteshipError
+from liteship.runtime.settings import LOW_CONFIDENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ class Telemetry:
 
     Args:
         writer: Where lines go, and in which form.
+        low_confidence: Classifications whose best score is below are counted as `LowConfidence`.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, low_confidence: float = LOW_CONFIDENCE) -> None:
         self._writer = writer
+        self._low_confidence = low_confidence
         self.wrap = writer.wrap
 
     def info(self, message: str, **fields: object) -> None:
@@ -54,22 +57,39 @@ class Telemetry:
         self._writer.log("ERROR", message, fields)
 
     def predicted(self, prediction: Prediction) -> None:
-        """A prediction was answered."""
-        fields = {f"{name}_ms": round(ms, 3) for name, ms in prediction.timings_ms.items()}
-        model = {key: prediction.fields[key] for key in ("model", "version")}
-        self._writer.log("INFO", "predicted", model | fields)
+        """A prediction was answered.
+
+        `LowConfidence` is 1 or 0 for each classification: its average is the share of unsure answers.
+        """
+        fields = {key: prediction.fields[key] for key in ("model", "version")}
+        fields |= {f"{name}_ms": round(ms, 3) for name, ms in prediction.timings_ms.items()}
+        confidence = prediction.confidence
+        if confidence is not None:
+            fields["confidence"] = round(confidence, 4)
+        self._writer.log("INFO", "predicted", fields)
         self._writer.metric("Predictions", "Count", 1)
         self._writer.metric("InvokeTime", "Milliseconds", prediction.timings_ms["invoke"])
+        if confidence is not None:
+            self._writer.metric("LowConfidence", "Count", int(confidence < self._low_confidence))
 
-    def refused(self, error: Exception, status: int, request_id: str | None = None) -> None:
+    def refused(
+        self,
+        error: Exception,
+        status: int,
+        request_id: str | None = None,
+        message_id: str | None = None,
+    ) -> None:
         """A request got an error for an answer; an unexpected one is logged with its traceback.
 
         Args:
             error: What went wrong.
             status: The answer's HTTP status, or the one it would have had.
             request_id: As the answer names it; None for an event that has no answer of its own.
+            message_id: Of the queue's message that told of it, if one did.
         """
         fields: dict[str, object] = {"status": status}
+        if message_id is not None:
+            fields["message_id"] = message_id
         if request_id is not None:
             fields["request_id"] = request_id
         if isinstance(error, LiteshipError):
@@ -83,21 +103,28 @@ class Telemetry:
         self._writer.metric("Errors" if status >= 500 else "Refusals", "Count", 1)
 
 
-def create_telemetry(observability: str, environ: Mapping[str, str]) -> Telemetry:
+def create_telemetry(
+    observability: str, environ: Mapping[str, str], low_confidence: float = LOW_CONFIDENCE
+) -> Telemetry:
     """Telemetry by the writer that `function.toml` asks for, one of `settings.OBSERVABILITY`."""
     if observability == "powertools":
         from liteship.runtime.telemetry.powertools import PowertoolsWriter
 
-        return Telemetry(PowertoolsWriter(environ))
+        return Telemetry(PowertoolsWriter(environ), low_confidence)
     from liteship.runtime.telemetry.lean import LeanWriter
 
-    return Telemetry(LeanWriter(environ))
+    return Telemetry(LeanWriter(environ), low_confidence)
 
 
 def service_name(environ: Mapping[str, str]) -> str:
     """The name that every line carries, as Powertools reads it; else the function's own."""
     name = environ.get("POWERTOOLS_SERVICE_NAME") or environ.get("AWS_LAMBDA_FUNCTION_NAME")
     return name or "liteship"
+
+
+def function_version(environ: Mapping[str, str]) -> str:
+    """The version that runs. Metrics have it as a dimension: a canary's new version is seen alone."""
+    return environ.get("AWS_LAMBDA_FUNCTION_VERSION") or "$LATEST"
 
 
 def metrics_namespace(environ: Mapping[str, str]) -> str:

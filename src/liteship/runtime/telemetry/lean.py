@@ -10,7 +10,7 @@ import json
 import sys
 import time
 
-from liteship.runtime.telemetry import metrics_namespace, service_name
+from liteship.runtime.telemetry import function_version, metrics_namespace, service_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     from liteship.runtime.telemetry import Handler
 
 
+MAX_VALUES = 100
+"""What one line may hold of a metric; see the specification above."""
+
+
 class LeanWriter:
     """Writes JSON lines to standard output.
 
     Args:
-        environ: Read for service name, namespace and, at every line, the X-Ray trace id.
+        environ: Read for service name, version, namespace and, at every line, the X-Ray trace id.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._service = service_name(environ)
+        self._version = function_version(environ)
         self._namespace = metrics_namespace(environ)
         self._context: dict[str, object] = {}
         self._metrics: dict[str, tuple[str, list[float]]] | None = None  # None: not in Lambda
@@ -55,8 +60,13 @@ class LeanWriter:
 
     def metric(self, name: str, unit: str, value: float) -> None:
         """Adds a value; outside Lambda nobody reads metric lines, so nothing is kept."""
-        if self._metrics is not None:
-            self._metrics.setdefault(name, (unit, []))[1].append(value)
+        if self._metrics is None:
+            return
+        values = self._metrics.setdefault(name, (unit, []))[1]
+        values.append(value)
+        if len(values) == MAX_VALUES:
+            self._write_metrics()
+            self._metrics = {}
 
     def wrap(self, handler: Handler) -> Handler:
         """See `Writer.wrap`."""
@@ -86,13 +96,14 @@ class LeanWriter:
             return
         directive = {
             "Namespace": self._namespace,
-            "Dimensions": [["service"]],
+            "Dimensions": [["service"], ["service", "function_version"]],
             "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in metrics.items()],
         }
         _write(
             {
                 "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
                 "service": self._service,
+                "function_version": self._version,
                 **{name: values for name, (_, values) in metrics.items()},
             }
         )

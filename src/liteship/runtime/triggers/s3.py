@@ -4,7 +4,7 @@ Delivery is at least once and unordered
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html), so a result's key is
 derived from the object's key and its version or ETag: answering twice writes the same object twice.
 A broken object gets a result that says what is wrong with it; an outage raises, so that Lambda sends
-the event again. boto3 is imported here and nowhere else.
+the event again. boto3 is imported only when the first object is read.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ READ_TIMEOUT_S = 20
 
 
 class S3Object:
-    """One object that a notification speaks of.
+    """One object that an event speaks of.
 
     Args:
         bucket: Its bucket.
         key: Its key, decoded.
         size_bytes: Its size, 0 where the event does not say.
-        identity: Version id or ETag, as the event has it.
+        identity: Version id, ETag or, where the event has neither, its sequencer.
     """
 
     __slots__ = ("bucket", "identity", "key", "size_bytes")
@@ -66,14 +66,14 @@ class S3Object:
                 bucket=record["s3"]["bucket"]["name"],
                 key=unquote_plus(s3_object["key"], errors="strict"),
                 size_bytes=int(s3_object.get("size") or 0),
-                identity=str(s3_object.get("versionId") or s3_object.get("eTag") or "unversioned"),
+                identity=identify(s3_object, "versionId", "eTag"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 "event-invalid",
                 f"the S3 record cannot be read: {type(error).__name__} {error}",
                 expected="s3.bucket.name and s3.object.key",
-                hint="see tests/data/events/s3_put.json for the form",
+                hint="liteship event s3 prints one",
             ) from error
         if not version.startswith("2."):
             raise InputError(
@@ -86,11 +86,22 @@ class S3Object:
         return found
 
 
+def identify(s3_object: dict[str, Any], *names: str) -> str:
+    """What tells this content from another under the same key: the first field that is there."""
+    return str(next(filter(None, map(s3_object.get, (*names, "sequencer"))), "unversioned"))
+
+
+def read_notification(event: dict[str, Any]) -> list[S3Object]:
+    """The objects of a notification's records.
+
+    Raises:
+        InputError: `event-invalid` or `event-version`.
+    """
+    return [S3Object.from_record(record) for record in event["Records"]]
+
+
 def handle_s3(function: Function, event: dict[str, Any]) -> dict[str, object]:
     """Answers every record of a notification.
-
-    All records are tried before a failure is raised: one that cannot be read now must not keep the
-    others waiting.
 
     Returns:
         `results`: for each record its bucket, key and either the result's key or why it was ignored.
@@ -101,18 +112,40 @@ def handle_s3(function: Function, event: dict[str, Any]) -> dict[str, object]:
         botocore.exceptions.BotoCoreError, ClientError: S3 cannot be reached or refuses.
     """
     function.require_predictor()
-    objects = [S3Object.from_record(record) for record in event["Records"]]
+    return {"results": answer_objects(function, read_notification(event))}
+
+
+def answer_objects(
+    function: Function, objects: list[S3Object], message_id: str | None = None
+) -> list[dict[str, object]]:
+    """Answers objects, whoever told of them.
+
+    All are tried before a failure is raised: one that cannot be read now must not keep the others
+    waiting.
+
+    Args:
+        function: The function that answers.
+        objects: What was uploaded.
+        message_id: Of the queue's message that told of them, for the log.
+
+    Returns:
+        For each object its bucket, key and either the result's key or why it was ignored.
+
+    Raises:
+        NotReadyError: The model is not loaded.
+        botocore.exceptions.BotoCoreError, ClientError: S3 cannot be reached or refuses.
+    """
     results: list[dict[str, object]] = []
     failures: list[Exception] = []
     for each in objects:
         try:
             results.append(_answer_object(function, each))
         except Exception as error:  # noqa: BLE001  # raised again below, after the other records
-            function.telemetry.refused(error, 500)
+            function.telemetry.refused(error, 500, message_id=message_id)
             failures.append(error)
     if failures:
         raise failures[0]
-    return {"results": results}
+    return results
 
 
 def _answer_object(function: Function, s3_object: S3Object) -> dict[str, object]:
@@ -209,10 +242,11 @@ def _result_key(function: Function, s3_object: S3Object) -> str:
 
 def create_client() -> Any:
     """A boto3 S3 client with timeouts that leave a function time to report a failure."""
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
 
-    return boto3.client(
+    # A session of its own: boto3's shared one would keep credentials beyond this client's life
+    return Session().client(
         "s3",
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_S,
