@@ -1,45 +1,88 @@
-"""`liteship invoke`: one event to an emulated function."""
+"""`liteship invoke`: one event to an emulated function, or to a deployed one."""
 
 from __future__ import annotations
 
 import json as jsonlib
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from liteship.cli.options import Region
 from liteship.cli.output import Json, print_json
+from liteship.deploy.aws import Aws
 from liteship.deploy.emulator import LambdaEmulator, invoke, package_for_here
 from liteship.deploy.events import http_event
+from liteship.deploy.remote import invoke_remote
+from liteship.deploy.stack import find_function
 from liteship.errors import ConfigurationError, InputError
-from liteship.project import load_function
+from liteship.project import FunctionFolder, load_function
 from liteship.runtime.codecs import sniff_media_type
 
 
 def command(
     name: Annotated[str, typer.Argument(help="The function, a folder in functions/.")],
-    event: Annotated[Path | None, typer.Option(help="An event, as JSON.")] = None,
+    event: Annotated[
+        Path | None, typer.Option(help="An event, as JSON; `-` reads standard input.")
+    ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture to send as an HTTP event.")] = None,
     url: Annotated[
         str | None, typer.Option(help="A running emulator; by default one is started.")
     ] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="Call the function deployed to this stage, such as `default`.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="With --stage: this published version, not the live one.")
+    ] = None,
+    region: Region = None,
     json: Json = False,
 ) -> None:
-    """Send one event to a function under the runtime interface emulator and print its answer.
+    """Send one event to a function and print its answer.
+
+    It runs under the runtime interface emulator, or where --stage says that it is deployed.
 
     Examples:
         liteship invoke digits --image seven.png
 
         liteship invoke digits --event tests/data/events/http_v2.json --url http://127.0.0.1:9000
+
+        liteship event s3 --key incoming/seven.png | liteship invoke digits --event -
+
+        liteship invoke digits --image seven.png --stage prod
     """
     del json  # the answer is JSON already
+    if (stage is not None and url is not None) or (stage is None and (version or region)):
+        raise ConfigurationError(
+            "invoke-where",
+            "--version and --region belong to --stage, and --url does not go with it",
+            hint="liteship invoke --help shows both ways",
+        )
     payload = _payload(event, image)
     function = load_function(name)
+    if stage is not None:
+        print_json(_invoke_deployed(function, payload, stage, version, region))
+        return
     if url is not None:
         print_json(invoke(url, payload))
         return
     with LambdaEmulator(function, package_for_here(function)) as emulator:
         print_json(emulator.invoke(payload))
+
+
+def _invoke_deployed(
+    function: FunctionFolder, payload: object, stage: str, version: str | None, region: str | None
+) -> Any:
+    with Aws(region) as aws:
+        deployed = find_function(aws, function.root, function.config, stage)
+    return invoke_remote(
+        deployed,
+        payload,
+        region=aws.region,
+        timeout_s=function.config.runtime.timeout_s,
+        version=version,
+    )
 
 
 def _payload(event: Path | None, image: Path | None) -> Any:
@@ -49,7 +92,7 @@ def _payload(event: Path | None, image: Path | None) -> Any:
         )
     path = event or image or Path()
     try:
-        content = path.read_bytes()
+        content = sys.stdin.buffer.read() if event == Path("-") else path.read_bytes()
         if image is not None:
             return http_event("POST", "/predict", content, sniff_media_type(content))
         return jsonlib.loads(content)
@@ -59,5 +102,7 @@ def _payload(event: Path | None, image: Path | None) -> Any:
         ) from error
     except ValueError as error:
         raise InputError(
-            "event-json", f"{path} is not JSON: {error}", hint="see tests/data/events for examples"
+            "event-json",
+            f"{path} is not JSON: {error}",
+            hint="liteship event prints an event of every kind",
         ) from error
