@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from liteship.deploy.emulator import LambdaEmulator, package_for_here
 from liteship.deploy.events import http_event
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "tests" / "data" / "events"
+KEY = "incoming/zwei drei+vier/é 7.png"
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +39,56 @@ def emulator(function: FunctionFolder) -> Iterator[LambdaEmulator]:
 
 def test_every_http_event_form_is_answered_alike(emulator: LambdaEmulator) -> None:
     bodies = set()
-    for name in ("http_v1", "http_v2"):
+    for name in ("http_v1", "http_v2", "function_url"):
         answer = emulator.invoke(json.loads((EVENTS / f"{name}.json").read_text()))
         assert answer["statusCode"] == 200
         bodies.add(answer["body"])
     assert len(bodies) == 1
+
+
+@pytest.fixture(scope="module")
+def bucket(digit_png: bytes) -> Iterator[tuple[str, Any]]:
+    """A real S3 API's address, and its client; the picture was uploaded there."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    credentials = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    client = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **credentials)
+    client.create_bucket(Bucket="liteship-uploads")
+    client.put_object(Bucket="liteship-uploads", Key=KEY, Body=digit_png)
+    yield address, client
+    client.close()
+    server.stop()
+
+
+def test_every_kind_of_event_is_answered_or_refused_in_words(
+    function: FunctionFolder, bucket: tuple[str, Any]
+) -> None:
+    address, client = bucket
+    environment = {"AWS_ENDPOINT_URL_S3": address}
+    with LambdaEmulator(function, package_for_here(function), environment=environment) as emulator:
+        for path in sorted(EVENTS.glob("*.json")):
+            event = json.loads(path.read_text())
+            if path.stem == "cloudevent":  # Knative sends it, over HTTP
+                with pytest.raises(DeploymentError, match="has no form that this function answers"):
+                    emulator.invoke(event)
+                continue
+            answer = emulator.invoke(event)
+            if path.stem.startswith(("http", "function")):
+                assert answer["statusCode"] == 200, path
+            elif path.stem == "sqs":
+                assert answer == {"batchItemFailures": []}
+            elif path.stem == "s3_test":
+                assert answer == {"results": []}
+            else:
+                assert answer["results"][0]["key"] == KEY, path
+                assert answer["results"][0]["result"].startswith("results/"), path
+    # Three of them told of the same upload: its result was written three times, and is one object.
+    found = client.list_objects_v2(Bucket="liteship-uploads", Prefix="results/")["Contents"]
+    content = client.get_object(Bucket="liteship-uploads", Key=found[0]["Key"])["Body"].read()
+    assert len(found) == 1
+    assert json.loads(content)["predictions"][0]["label"] == "7"
 
 
 def test_paths_beyond_the_short_list_reach_fastapi(emulator: LambdaEmulator) -> None:

@@ -8,7 +8,27 @@ import typer
 from rich.text import Text
 
 import liteship
-from liteship.cli import check, convert, demo, emulate, inspect, invoke, package, predict, serve
+from liteship.cli import (
+    check,
+    convert,
+    delete,
+    demo,
+    deploy,
+    emulate,
+    event,
+    inspect,
+    invoke,
+    logs,
+    package,
+    predict,
+    render,
+    rollback,
+    sbom,
+    serve,
+    traffic,
+    tune,
+    versions,
+)
 from liteship.cli.exits import INTERNAL, INTERRUPTED, exit_code
 from liteship.cli.output import print_json, stderr
 from liteship.errors import LiteshipError
@@ -25,7 +45,27 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (convert, inspect, predict, check, package, serve, emulate, invoke, demo):
+for module in (
+    convert,
+    inspect,
+    predict,
+    check,
+    package,
+    sbom,
+    render,
+    serve,
+    emulate,
+    event,
+    invoke,
+    tune,
+    demo,
+    deploy,
+    versions,
+    traffic,
+    rollback,
+    logs,
+    delete,
+):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from liteship.config import AlarmsSection, Rollout
 from liteship.errors import ConfigurationError
 from liteship.files import replace_file
+from liteship.packaging.image_inputs import default_base_image
 from liteship.packaging.quotas import HTTP_API_TIMEOUT_S
 from liteship.project import load_functions
 
@@ -39,9 +40,6 @@ DEPLOYMENT_TYPES: dict[Rollout, str] = {
 }
 """SAM's names of the ways traffic moves
 (https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/automating-updates-to-serverless-apps.html)."""
-
-BASE_IMAGE = "public.ecr.aws/lambda/python:{python}"
-"""AWS' own base image, on Amazon Linux 2023."""
 
 LAYER_DESCRIPTIONS = {
     "Litert": "LiteRT's C library",
@@ -91,7 +89,7 @@ def render(root: Path) -> dict[Path, str]:
         "layers": [{"id": name, "description": LAYER_DESCRIPTIONS[name]} for name in layers],
         "python": python,
         "zip_architecture": zips[0]["architecture"] if zips else "",
-        "base_image": BASE_IMAGE.format(python=python),
+        "base_image": default_base_image(python),
         "rollouts": list(DEPLOYMENT_TYPES.values()),
         "api_timeout_ms": HTTP_API_TIMEOUT_S * 1000,
         "hook_timeout_s": HOOK_TIMEOUT_S,
