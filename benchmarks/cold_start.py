@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liteship.cli.output import print_table
-from liteship.deploy.emulator import LambdaEmulator, package_for_here
-from liteship.deploy.events import http_event
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
+from liteship.deploy.local.events import http_event
 from liteship.project import load_function
 
 if TYPE_CHECKING:

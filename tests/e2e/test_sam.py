@@ -18,8 +18,8 @@ import pytest
 from botocore.config import Config
 from tests.e2e.conftest import TOOLS
 
-from liteship.deploy.emulator import free_port
-from liteship.deploy.events import http_event
+from liteship.deploy.local.emulator import free_port
+from liteship.deploy.local.events import http_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

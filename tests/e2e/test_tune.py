@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from liteship.artifact import Artifact
-from liteship.deploy.container import LambdaContainer, OutOfMemoryError, count_processors
-from liteship.deploy.events import http_event
-from liteship.deploy.measure import typical_event
-from liteship.deploy.tune import image_reference, tuned_image
-from liteship.deploy.worst_inputs import worst_inputs
+from liteship.deploy.local.events import http_event
+from liteship.deploy.measuring.container import LambdaContainer, OutOfMemoryError, count_processors
+from liteship.deploy.measuring.measure import typical_event
+from liteship.deploy.measuring.tune import image_reference, tuned_image
+from liteship.deploy.measuring.worst_inputs import worst_inputs
 from liteship.errors import DeploymentError, PackagingError
 from liteship.packaging.quotas import MIB
 from liteship.project import FunctionFolder, load_function

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from liteship.deploy.emulator import free_port
+from liteship.deploy.local.emulator import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

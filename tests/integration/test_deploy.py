@@ -25,11 +25,11 @@ from moto.cloudformation.models import Event, cloudformation_backends
 from moto.core.common_models import CloudFormationModel
 from moto.server import ThreadedMotoServer
 
-from liteship.deploy.aws import Aws
-from liteship.deploy.stack import look_for_stack
-from liteship.deploy.stack_events import failed_events, newest_event, wait_until_quiet
-from liteship.deploy.template import DEPLOYMENT_TYPES, write
-from liteship.deploy.translate import NOT_BUILT_ZIP, base_id, parse_template, translate
+from liteship.deploy.aws.client import Aws
+from liteship.deploy.aws.stack import look_for_stack
+from liteship.deploy.aws.stack_events import failed_events, newest_event, wait_until_quiet
+from liteship.deploy.sam.template import DEPLOYMENT_TYPES, write
+from liteship.deploy.sam.translate import NOT_BUILT_ZIP, base_id, parse_template, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

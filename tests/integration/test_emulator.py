@@ -13,8 +13,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from liteship.deploy.emulator import LambdaEmulator, package_for_here
-from liteship.deploy.events import http_event
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
+from liteship.deploy.local.events import http_event
 from liteship.errors import DeploymentError
 from liteship.project import FunctionFolder, load_function
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from liteship.deploy.events import Kind
+from liteship.deploy.local.events import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

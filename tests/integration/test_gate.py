@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from liteship.deploy import emulator
-from liteship.deploy.emulator import package_for_here
-from liteship.deploy.gate import MEASURED, gate
-from liteship.deploy.measure import measure
-from liteship.deploy.object_server import ObjectServer
+from liteship.deploy.local import emulator
+from liteship.deploy.local.emulator import package_for_here
+from liteship.deploy.measuring.gate import MEASURED, gate
+from liteship.deploy.measuring.measure import measure
+from liteship.deploy.measuring.object_server import ObjectServer
 from liteship.errors import DeploymentError
 from liteship.packaging.quotas import MIB
 from liteship.project import FunctionFolder, load_function

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from liteship.deploy.emulator import LambdaEmulator, package_for_here
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
 from liteship.packaging.bundle import bundle
 from liteship.project import load_function
 from liteship.runtime.hook import REPORT_S, find_problems, handler

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_wine
 
-from liteship.deploy.events import http_event
+from liteship.deploy.local.events import http_event
 from liteship.errors import PackagingError
 from liteship.packaging.layers import build_layers
 from liteship.packaging.package import Package, package_zip

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from liteship.deploy.emulator import free_port, invoke
-from liteship.deploy.events import http_event
+from liteship.deploy.local.emulator import free_port, invoke
+from liteship.deploy.local.events import http_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

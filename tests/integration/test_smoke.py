@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from liteship.artifact import Artifact
-from liteship.deploy.emulator import LambdaEmulator, package_for_here
-from liteship.deploy.smoke import over_http, over_lambda, parsed, smoke_test
-from liteship.deploy.stack import DeployedFunction, Stack
+from liteship.deploy.aws.stack import DeployedFunction, Stack
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
+from liteship.deploy.sam.smoke import over_http, over_lambda, parsed, smoke_test
 from liteship.errors import DeploymentError
 from liteship.project import load_function
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from liteship.deploy.template import render
+from liteship.deploy.sam.template import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,8 @@ for resource in template["Resources"].values():
     if properties.get("PackageType") == "Image":  # as sam package would set them
         properties["ImageUri"] = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/digits:v1"
     for key in {"CodeUri", "ContentUri"} & properties.keys():
-        properties[key] = "s3://packages/package.zip"
+        if not properties[key].startswith("s3://"):
+            properties[key] = "s3://packages/package.zip"
 print(json.dumps(transform(template, json.loads(sys.argv[1]), NoManagedPolicies())))
 """
 
@@ -379,6 +380,17 @@ def test_alarms_look_at_the_new_version(template: str) -> None:
             values = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
             key = {"AWS/Lambda": "ExecutedVersion", "liteship": "function_version"}
             assert values[key[metric["Namespace"]]] == number
+
+
+def test_a_new_layer_is_a_new_version(template: str) -> None:
+    def versions(resources: dict[str, Any]) -> set[str]:
+        return {name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Version"}
+
+    layer = "ContentUri: layers/"
+    assert template.count(layer) == 2
+    other = template.replace(layer, "ContentUri: s3://packages/another.zip")
+    changed = versions(translate(template)) - versions(translate(other))
+    assert [name.partition("Version")[0] for name in changed] == ["WineFunction"]
 
 
 def test_the_http_api_answers_every_path(template: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from liteship.deploy.emulator import free_port
+from liteship.deploy.local.emulator import free_port
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).parent / "uv"

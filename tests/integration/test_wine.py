@@ -17,8 +17,8 @@ from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 
 from liteship import Artifact, Predictor
-from liteship.deploy.emulator import LambdaEmulator, free_port, package_for_here
-from liteship.deploy.events import http_event
+from liteship.deploy.local.emulator import LambdaEmulator, free_port, package_for_here
+from liteship.deploy.local.events import http_event
 from liteship.project import load_function
 
 if TYPE_CHECKING:

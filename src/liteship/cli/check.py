@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liteship.cli.output import Json, console, print_json, print_table, stderr
-from liteship.deploy.gate import gate
+from liteship.deploy.measuring.gate import gate
 from liteship.packaging.limits import require_limits
 from liteship.project import load_function
 

@@ -10,16 +10,16 @@ import typer
 from liteship.cli.exits import INTERRUPTED
 from liteship.cli.options import Name, Region, Stage, Yes
 from liteship.cli.output import Json, console, print_json, print_table, progress_bars
-from liteship.deploy.aws import Aws
-from liteship.deploy.removal import COUNTED, STAGES, count_objects, delete_stack, empty_buckets
-from liteship.deploy.stack import DEFAULT_STAGE, look_for_stack, stack_name
+from liteship.deploy.aws.client import Aws
+from liteship.deploy.aws.removal import COUNTED, STAGES, count_objects, delete_stack, empty_buckets
+from liteship.deploy.aws.stack import DEFAULT_STAGE, look_for_stack, stack_name
 from liteship.errors import ConfigurationError, DeploymentError
 from liteship.project import load_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from liteship.deploy.stack import Stack
+    from liteship.deploy.aws.stack import Stack
 
 
 def command(

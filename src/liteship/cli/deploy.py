@@ -12,20 +12,20 @@ import typer
 from liteship.cli.exits import INTERRUPTED
 from liteship.cli.options import Name, Region, Stage, Yes
 from liteship.cli.output import Json, console, print_json, print_table, stderr
-from liteship.deploy.aws import Aws, AwsError
-from liteship.deploy.lambda_deploy import Request, carry_out, prepare
-from liteship.deploy.plan import REQUESTS, parse_rollout
-from liteship.deploy.sam import LOG
-from liteship.deploy.stack import DEFAULT_STAGE
+from liteship.deploy.aws.client import Aws, AwsError
+from liteship.deploy.aws.stack import DEFAULT_STAGE
+from liteship.deploy.sam.deployment import Request, carry_out, prepare
+from liteship.deploy.sam.plan import REQUESTS, parse_rollout
+from liteship.deploy.sam.program import LOG
 from liteship.errors import ConfigurationError
 from liteship.project import load_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from liteship.deploy.changes import Change, Difference
-    from liteship.deploy.lambda_deploy import Deployment, Prepared
-    from liteship.deploy.plan import Plan
+    from liteship.deploy.sam.changes import Change, Difference
+    from liteship.deploy.sam.deployment import Deployment, Prepared
+    from liteship.deploy.sam.plan import Plan
 
 NO_ACCOUNT = {"credentials-missing", "region-missing"}
 """What a dry run does without."""
@@ -171,10 +171,10 @@ def _remarks(plan: Plan, unchanged: int) -> list[str]:
         lines.append("Cost: not known, as the function was not run (make .tools/sam).")
     else:
         lines.append(
-            f"Cost: at most {plan.cost.monthly.total_usd:.2f} USD a month for "
-            f"{plan.cost.requests:,} requests (--requests-per-month), each billed "
-            f"{plan.cost.billed_ms:,.0f} ms as the costliest that was measured; list prices of "
-            f"{plan.cost.region}, {plan.cost.as_of}, no free tier."
+            f"Cost: {plan.cost.monthly.total_usd:.2f} USD a month for {plan.cost.requests:,} requests "
+            f"(--requests-per-month) of {plan.cost.billed_ms:,.0f} ms, as a usual one was measured; "
+            f"{plan.cost.monthly.alarms_usd + plan.cost.monthly.provisioned_usd:.2f} USD of it without "
+            f"any; list prices of {plan.cost.region}, {plan.cost.as_of}, no free tier."
         )
     return lines
 

@@ -13,8 +13,8 @@ from rich.text import Text
 from liteship.cli.exits import INTERRUPTED
 from liteship.cli.options import Name
 from liteship.cli.output import Json, console, print_json, stderr
-from liteship.deploy.emulator import LambdaEmulator, package_for_here
-from liteship.deploy.reload import run_reloading
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
+from liteship.deploy.local.reload import run_reloading
 from liteship.project import load_function
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from liteship.cli.output import Json, print_json
-from liteship.deploy.events import Kind, create_event
+from liteship.deploy.local.events import Kind, create_event
 from liteship.errors import InputError
 
 

@@ -11,11 +11,11 @@ import typer
 
 from liteship.cli.options import Region
 from liteship.cli.output import Json, print_json
-from liteship.deploy.aws import Aws
-from liteship.deploy.emulator import LambdaEmulator, invoke, package_for_here
-from liteship.deploy.events import http_event
-from liteship.deploy.remote import invoke_remote
-from liteship.deploy.stack import find_function
+from liteship.deploy.aws.client import Aws
+from liteship.deploy.aws.remote import invoke_remote
+from liteship.deploy.aws.stack import find_function
+from liteship.deploy.local.emulator import LambdaEmulator, invoke, package_for_here
+from liteship.deploy.local.events import http_event
 from liteship.errors import ConfigurationError, InputError
 from liteship.project import FunctionFolder, load_function
 from liteship.runtime.codecs import sniff_media_type

@@ -15,13 +15,13 @@ from rich.text import Text
 from liteship.cli.exits import INTERRUPTED
 from liteship.cli.options import Name, Region, Stage
 from liteship.cli.output import console
-from liteship.deploy.aws import Aws
-from liteship.deploy.logs import follow_events, parse_since, read_events
-from liteship.deploy.stack import DEFAULT_STAGE, find_function
+from liteship.deploy.aws.client import Aws
+from liteship.deploy.aws.logs import follow_events, parse_since, read_events
+from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
 from liteship.project import load_function
 
 if TYPE_CHECKING:
-    from liteship.deploy.logs import LogEvent
+    from liteship.deploy.aws.logs import LogEvent
 
 STYLES = {"WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 

@@ -12,12 +12,12 @@ Name = Annotated[str, typer.Argument(help="The function, a folder in functions/.
 Stage = Annotated[
     str, typer.Option(help="The stage: a stack of its own, named after it; `default` is the first one.")
 ]
-"""Commands give it the default `liteship.deploy.stack.DEFAULT_STAGE`."""
+"""Commands give it the default `liteship.deploy.aws.stack.DEFAULT_STAGE`."""
 
 Region = Annotated[
     str | None, typer.Option(help="The AWS region; by default as AWS_REGION or ~/.aws/config say.")
 ]
-"""Read by `liteship.deploy.aws.Aws`."""
+"""Read by `liteship.deploy.aws.client.Aws`."""
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 """For commands that destroy or change something that others use."""

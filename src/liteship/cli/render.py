@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from liteship.cli.output import Json, console, print_json
-from liteship.deploy.template import render, require_rendered, write
+from liteship.deploy.sam.template import render, require_rendered, write
 from liteship.project import find_root
 
 

@@ -10,9 +10,9 @@ import typer
 from liteship.cli.options import Name, Region, Stage
 from liteship.cli.output import Json, console, print_json
 from liteship.cli.traffic import print_change
-from liteship.deploy.aws import Aws
-from liteship.deploy.stack import DEFAULT_STAGE, find_function
-from liteship.deploy.traffic import roll_back
+from liteship.deploy.aws.client import Aws
+from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
+from liteship.deploy.aws.traffic import roll_back
 from liteship.project import load_function
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from liteship.cli import convert, output, package
-from liteship.deploy.emulator import LambdaEmulator, free_port, package_for_here
-from liteship.deploy.events import http_event, s3_event
+from liteship.deploy.local.emulator import LambdaEmulator, free_port, package_for_here
+from liteship.deploy.local.events import http_event, s3_event
 from liteship.errors import ConfigurationError, DeploymentError
 from liteship.packaging.limits import check_limits, require_limits
 from liteship.packaging.package import package_zip

@@ -9,15 +9,15 @@ import typer
 
 from liteship.cli.options import Name, Region, Stage
 from liteship.cli.output import Json, console, print_json
-from liteship.deploy.aws import Aws
-from liteship.deploy.stack import DEFAULT_STAGE, find_function
-from liteship.deploy.traffic import parse_shares, shift_traffic
+from liteship.deploy.aws.client import Aws
+from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
+from liteship.deploy.aws.traffic import parse_shares, shift_traffic
 from liteship.project import load_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from liteship.deploy.traffic import Change
+    from liteship.deploy.aws.traffic import Change
 
 
 def command(

@@ -11,7 +11,8 @@ import typer
 from liteship.cli.exits import INTERRUPTED
 from liteship.cli.output import Json, console, print_json, print_table, stderr
 from liteship.cli.plots import curves
-from liteship.deploy.advice import (
+from liteship.deploy.local.emulator import find_emulator
+from liteship.deploy.measuring.advice import (
     COLD_SHARE,
     Alternative,
     Recommendation,
@@ -20,11 +21,10 @@ from liteship.deploy.advice import (
     cost_of,
     recommend,
 )
-from liteship.deploy.container import count_processors
-from liteship.deploy.emulator import find_emulator
-from liteship.deploy.measure import measure, typical_event
-from liteship.deploy.prices import REGION, prices_as_of, require_region
-from liteship.deploy.tune import (
+from liteship.deploy.measuring.container import count_processors
+from liteship.deploy.measuring.measure import measure, typical_event
+from liteship.deploy.measuring.prices import REGION, prices_as_of, require_region
+from liteship.deploy.measuring.tune import (
     SAMPLES,
     SIZES_MIB,
     Size,

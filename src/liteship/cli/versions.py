@@ -9,9 +9,9 @@ import typer
 
 from liteship.cli.options import Name, Region, Stage
 from liteship.cli.output import Json, print_json, print_table
-from liteship.deploy.aws import Aws
-from liteship.deploy.stack import DEFAULT_STAGE, find_function
-from liteship.deploy.versions import list_versions
+from liteship.deploy.aws.client import Aws
+from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
+from liteship.deploy.aws.versions import list_versions
 from liteship.project import load_function
 
 

@@ -11,7 +11,7 @@ import pytest
 from moto.awslambda.responses import LambdaResponse
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
-from liteship.deploy.emulator import LambdaEmulator, package_for_here
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
 from liteship.project import load_function
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from liteship.deploy.events import Kind, create_event
+from liteship.deploy.local.events import Kind, create_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

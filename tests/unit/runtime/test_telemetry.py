@@ -131,7 +131,7 @@ def test_one_cold_start_and_a_metric_line_an_invocation(
     for line in metrics:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         assert directive["Namespace"] == "liteship"
-        assert directive["Dimensions"] == [["service"], ["service", "function_version"]]
+        assert directive["Dimensions"] == [["function_version", "service"]]
         assert (line["service"], line["function_version"]) == ("liteship", "$LATEST")
         assert all(line[each["Name"]] for each in directive["Metrics"])
     assert {line["level"] for line in logs} == {"INFO", "WARNING"}

@@ -96,7 +96,7 @@ class LeanWriter:
             return
         directive = {
             "Namespace": self._namespace,
-            "Dimensions": [["service"], ["service", "function_version"]],
+            "Dimensions": [["function_version", "service"]],
             "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in metrics.items()],
         }
         _write(

@@ -27,7 +27,7 @@ class PowertoolsWriter:
         # A service of its own name each time would share one Logger, and its handlers.
         self._logger = Logger(service=service, stream=sys.stdout)
         self._metrics = Metrics(namespace=metrics_namespace(environ), service=service)
-        self._dimensions = {"service": service, "function_version": function_version(environ)}
+        self._metrics.set_default_dimensions(function_version=function_version(environ))
         self._tracer = _create_tracer(service)
         self._in_lambda = False
         self._cold = True
@@ -39,12 +39,8 @@ class PowertoolsWriter:
 
     def metric(self, name: str, unit: str, value: float) -> None:
         """Adds a value; outside Lambda nobody reads metric lines, so nothing is kept."""
-        if not self._in_lambda:
-            return
-        # Forgotten with every line that is written, and kept through an invocation that writes none
-        if not self._metrics.provider.dimension_sets:
-            self._metrics.add_dimensions(**self._dimensions)
-        self._metrics.add_metric(name=name, unit=unit, value=value)
+        if self._in_lambda:
+            self._metrics.add_metric(name=name, unit=unit, value=value)
 
     def wrap(self, handler: Handler) -> Handler:
         """See `Writer.wrap`."""

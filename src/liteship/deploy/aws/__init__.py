@@ -1,0 +1,1 @@
+"""A deployed function in an AWS account, through boto3."""

@@ -1,0 +1,1 @@
+"""What a function needs and costs: the measured gate, prices, memory sizes."""

@@ -1,0 +1,1 @@
+"""From function.toml to a stack: template, plan, and what `sam` does of it."""
