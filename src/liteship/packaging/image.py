@@ -106,7 +106,8 @@ def package_image(
         "BUILD_IMAGE": build_image or base_image,
         "BUILD_PLATFORM": builds_on,
     }
-    docker.require_image(arguments["BUILD_IMAGE"], builds_on, "--build-image IMAGE")
+    option = "--build-image IMAGE" if build_image else "--base-image IMAGE"
+    docker.require_image(arguments["BUILD_IMAGE"], builds_on, option)
     docker.require_image(base_image, f"linux/{machine}", "--base-image IMAGE")
     unfinished = f"liteship/{config.name}:unfinished-{os.getpid()}"
     try:
