@@ -15,11 +15,11 @@ from liteship.deploy.aws.stack_events import (
 )
 from liteship.deploy.measuring.gate import gate
 from liteship.deploy.sam import program
+from liteship.deploy.sam.deployed import read_deployed
 from liteship.deploy.sam.plan import (
     Situation,
     make_plan,
     parameter_values,
-    read_deployed,
     require_no_loss,
 )
 from liteship.deploy.sam.smoke import smoke_test_of

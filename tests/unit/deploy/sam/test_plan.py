@@ -10,8 +10,8 @@ import pytest
 
 from liteship.config import Rollout
 from liteship.deploy.measuring.prices import monthly_cost
+from liteship.deploy.sam.deployed import Deployed
 from liteship.deploy.sam.plan import (
-    Deployed,
     Plan,
     Situation,
     make_plan,
