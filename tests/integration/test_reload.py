@@ -48,8 +48,8 @@ class Emulated:
         self.url = f"http://127.0.0.1:{port}"
         self._event = http_event("POST", "/predict", body, "image/png")
         self._messages: queue.Queue[str] = queue.Queue()
-        thread = threading.Thread(target=self._read, args=(process,), daemon=True)
-        thread.start()
+        self.reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        self.reader.start()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
@@ -85,7 +85,10 @@ def emulated(folder: Path, digit_png: bytes) -> Iterator[Emulated]:
             assert process.stdout is not None
             announced = "".join(process.stdout.readline() for _ in range(4))
             assert json.loads(announced)["url"] == f"http://127.0.0.1:{port}"
-            yield Emulated(process, port, digit_png)
+            found = Emulated(process, port, digit_png)
+            yield found
+            process.terminate()
+            found.reader.join(PATIENCE_S)  # its pipe is closed below
         finally:
             process.terminate()
 
