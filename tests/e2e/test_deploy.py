@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.server import ThreadedMotoServer
 
-from liteship.deploy.sam.template import write
+from liteship.deploy.rendering import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -63,7 +63,9 @@ def test_the_package_tells_what_the_image_is(packaged: dict[str, Any], run_comma
     assert packaged["size_bytes"] == sum(layer["size_bytes"] for layer in packaged["layers"])
     assert {limit["name"] for limit in packaged["limits"]} >= {"image", "architecture"}
     components = json.loads(Path(packaged["sbom"]).read_bytes())["components"]
-    assert {"liteship-base", "Pillow", "boto3", "digits"} <= {each["name"] for each in components}
+    assert {"liteship-base", "pillow", "boto3", "digits"} <= {
+        each["name"].lower() for each in components
+    }
     image = inspect(packaged["reference"], run_command)
     assert image["Id"] == packaged["digest"]
     assert image["RootFS"]["Layers"] == [layer["digest"] for layer in packaged["layers"]]

@@ -159,8 +159,8 @@ def children_of(pid: int) -> bytes:
 def test_options_of_the_other_form_are_refused() -> None:
     for arguments, option in (
         (["--as=image", "--python=3.14"], "--python"),
-        (["--base-image=x"], "--base-image"),
-        (["--no-cache"], "--no-cache"),
+        (["--as=zip", "--base-image=x"], "--base-image"),
+        (["--as=zip", "--no-cache"], "--no-cache"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "liteship", "package", "digits", *arguments],
