@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from liteship.artifact import Preprocessing
 from liteship.runtime.settings import (
@@ -191,16 +191,49 @@ class LambdaSection(_Section):
 
 
 class KnativeSection(_Section):
-    """`[knative]`: how the Service scales."""
+    """`[knative]`: how it runs on a cluster; `knative/` is rendered from it.
 
-    container_concurrency: Annotated[int, Field(ge=1, le=1000)] = 1
+    The server runs as many predictions at once as its CPU limit has whole processors, one at least:
+    with a higher `container_concurrency` requests would wait inside a Pod while others have time,
+    with a lower one a processor would idle.
+    """
+
+    cpu_request: Annotated[float, Field(ge=0.01, le=64)] = 0.5
+    cpu_limit: Annotated[float, Field(ge=0.1, le=64)] = 1.0
+    memory_request_mib: Annotated[int, Field(ge=32, le=10_240)] = 128
+    container_concurrency: Annotated[int, Field(ge=1)] = Field(
+        default_factory=lambda values: max(1, int(values.get("cpu_limit", 1)))
+    )
+    target: Annotated[int, Field(ge=1)] = Field(
+        default_factory=lambda values: values.get("container_concurrency", 1)
+    )
+    # https://knative.dev/docs/serving/autoscaling/concurrency/#target-utilization
+    target_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
     min_scale: Annotated[int, Field(ge=0)] = 0
     max_scale: Annotated[int, Field(ge=1)] = 10
+    # https://knative.dev/docs/serving/autoscaling/kpa-specific/#stable-window
+    window_s: Annotated[int, Field(ge=6, le=3600)] = 60
+    # https://knative.dev/docs/serving/autoscaling/scale-to-zero/#scale-to-zero-last-pod-retention-period
+    retention_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    visibility: Literal["public", "cluster-local"] = "public"
 
     @model_validator(mode="after")
-    def _range_is_one(self) -> KnativeSection:
+    def _settings_fit_together(self) -> KnativeSection:
         if self.min_scale > self.max_scale:
             msg = f"min_scale {self.min_scale} is above max_scale {self.max_scale}"
+            raise ValueError(msg)
+        if self.cpu_request > self.cpu_limit:
+            msg = f"cpu_request {self.cpu_request} is above cpu_limit {self.cpu_limit}"
+            raise ValueError(msg)
+        at_once = max(1, int(self.cpu_limit))
+        if self.container_concurrency != at_once:
+            msg = (
+                f"container_concurrency {self.container_concurrency} is not what cpu_limit "
+                f"{self.cpu_limit} runs at once: {at_once}; leave it out, or change cpu_limit"
+            )
+            raise ValueError(msg)
+        if self.target > self.container_concurrency:
+            msg = f"target {self.target} is above container_concurrency {self.container_concurrency}"
             raise ValueError(msg)
         return self
 
@@ -217,6 +250,20 @@ class FunctionConfig(_Section):
     triggers: TriggersSection = TriggersSection()
     lambda_: LambdaSection = Field(default=LambdaSection(), alias="lambda")
     knative: KnativeSection = KnativeSection()
+
+    @field_validator("knative")
+    @classmethod
+    def _memory_request_is_within_the_limit(
+        cls, knative: KnativeSection, info: ValidationInfo
+    ) -> KnativeSection:
+        runtime = info.data.get("runtime", RuntimeSection())
+        if knative.memory_request_mib > runtime.memory_mib:
+            msg = (
+                f"memory_request_mib {knative.memory_request_mib} is above runtime.memory_mib "
+                f"{runtime.memory_mib}"
+            )
+            raise ValueError(msg)
+        return knative
 
     @property
     def logical_id(self) -> str:

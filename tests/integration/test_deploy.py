@@ -28,7 +28,8 @@ from moto.server import ThreadedMotoServer
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import look_for_stack
 from liteship.deploy.aws.stack_events import failed_events, newest_event, wait_until_quiet
-from liteship.deploy.sam.template import DEPLOYMENT_TYPES, write
+from liteship.deploy.rendering import write
+from liteship.deploy.sam.template import DEPLOYMENT_TYPES
 from liteship.deploy.sam.translate import NOT_BUILT_ZIP, base_id, parse_template, translate
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What `[lambda]` and `[triggers.s3]` allow; the other sections: test_project."""
+"""What `[lambda]`, `[knative]` and `[triggers.s3]` allow; the other sections: test_project."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from liteship.config import FunctionConfig, LambdaSection, S3Trigger
+from liteship.config import FunctionConfig, KnativeSection, LambdaSection, S3Trigger
 from liteship.errors import ConfigurationError
 from liteship.runtime.settings import Settings
 
@@ -42,6 +42,44 @@ def test_settings_that_lambda_would_refuse_are_refused_here(
 ) -> None:
     with pytest.raises(ValidationError, match=problem):
         LambdaSection.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"min_scale": 3, "max_scale": 2}, "min_scale 3 is above max_scale 2"),
+        ({"cpu_request": 2.0, "cpu_limit": 1.5}, "cpu_request 2.0 is above cpu_limit 1.5"),
+        ({"cpu_limit": 0.05, "cpu_request": 0.05}, "0.1"),
+        ({"container_concurrency": 2}, "is not what cpu_limit 1.0 runs at once: 1"),
+        (
+            {"container_concurrency": 3, "cpu_limit": 3.9, "target": 4},
+            "4 is above container_concurrency 3",
+        ),
+        ({"container_concurrency": 1, "cpu_limit": 2}, "is not what cpu_limit 2.0 runs at once: 2"),
+        ({"target_utilization_percent": 101}, "100"),
+        ({"window_s": 5}, "6"),
+        ({"window_s": 3601}, "3600"),
+        ({"retention_s": -1}, "0"),
+        ({"visibility": "private"}, "cluster-local"),
+    ],
+)
+def test_settings_that_knative_would_refuse_are_refused_here(
+    settings: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        KnativeSection.model_validate(settings)
+
+
+@pytest.mark.parametrize(("cpu_limit", "at_once"), [(0.25, 1), (1.0, 1), (1.9, 1), (2, 2), (3.5, 3)])
+def test_a_pod_takes_as_many_requests_as_its_processors_run(cpu_limit: float, at_once: int) -> None:
+    section = KnativeSection.model_validate({"cpu_limit": cpu_limit, "cpu_request": 0.1})
+    assert section.container_concurrency == section.target == at_once
+
+
+def test_a_memory_request_is_within_the_limit() -> None:
+    settings = {"runtime": {"memory_mib": 256}, "knative": {"memory_request_mib": 257}}
+    with pytest.raises(ValidationError, match=r"257 is above runtime\.memory_mib 256"):
+        FunctionConfig.model_validate(CONFIG | settings)
 
 
 @pytest.mark.parametrize("prefix", ["", "in*/", "in?/", "${AWS::Region}/", "in\n/"])

@@ -1,4 +1,4 @@
-"""`liteship render`: template.yaml and the makefiles that belong to it."""
+"""`liteship render`: template.yaml with its makefiles, and the manifests in knative/."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from liteship.cli.output import Json, console, print_json
-from liteship.deploy.sam.template import render, require_rendered, write
+from liteship.deploy.rendering import render, require_rendered, write
 from liteship.project import find_root
 
 
@@ -17,7 +17,7 @@ def command(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Render template.yaml and its makefiles from every functions/NAME/function.toml.
+    """Render template.yaml, its makefiles and knative/ from every functions/NAME/function.toml.
 
     Examples:
         liteship render

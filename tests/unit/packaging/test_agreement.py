@@ -48,7 +48,9 @@ def template() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def service() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "knative" / "service.yaml").read_text())
+    loaded: dict[str, Any] = yaml.safe_load(
+        (ROOT / "knative" / "base" / "digits" / "service.yaml").read_text()
+    )
     return loaded
 
 
@@ -88,7 +90,7 @@ def test_the_service_has_the_settings_of_function_toml(
     assert spec["timeoutSeconds"] >= config.runtime.timeout_s
     assert container["resources"]["limits"]["memory"] == f"{config.runtime.memory_mib}Mi"
     assert {each["name"]: each["value"] for each in container["env"]} == config.environment()
-    assert container["image"].endswith(f"/{config.name}:v{config.version}")
+    assert template["metadata"]["name"].startswith(f"{config.name}-v{config.version}-")
 
 
 def test_the_service_runs_as_the_image_says(service: dict[str, Any], dockerfile: str) -> None:

@@ -14,6 +14,7 @@ from liteship.deploy.aws.stack_events import (
     wait_until_quiet,
 )
 from liteship.deploy.measuring.gate import gate
+from liteship.deploy.rendering import require_rendered
 from liteship.deploy.sam import program
 from liteship.deploy.sam.deployed import read_deployed
 from liteship.deploy.sam.plan import (
@@ -23,7 +24,7 @@ from liteship.deploy.sam.plan import (
     require_no_loss,
 )
 from liteship.deploy.sam.smoke import smoke_test_of
-from liteship.deploy.sam.template import require_rendered
+from liteship.deploy.sam.template import render
 from liteship.deploy.sam.translate import read_template
 from liteship.errors import DeploymentError
 from liteship.packaging.image import normalise_image, package_image
@@ -110,7 +111,7 @@ def prepare(request: Request, aws: Aws | None, said: Listener) -> Prepared:
         AwsError, PackagingError, ArtifactError: What their parts say.
     """
     config, root = request.function.config, request.function.root
-    require_rendered(root)
+    require_rendered(root, [render])
     functions = load_functions(root)
     for each in functions:
         Artifact.load(each.model_folder)

@@ -1,7 +1,4 @@
-"""template.yaml and the makefiles that `sam build` calls, rendered from every `function.toml`.
-
-The rendered files are committed: whoever reviews a change sees what will stand in the account.
-"""
+"""template.yaml and the makefiles that `sam build` calls, rendered from every `function.toml`."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from liteship.config import AlarmsSection, Rollout
 from liteship.errors import ConfigurationError
-from liteship.files import replace_file
 from liteship.packaging.image_inputs import default_base_image
 from liteship.packaging.quotas import HTTP_API_TIMEOUT_S
 from liteship.project import load_functions
@@ -116,44 +112,6 @@ def render(root: Path) -> dict[Path, str]:
             ("layers/Makefile", "layers.mk"),
         )
     }
-
-
-def drifted(root: Path) -> list[Path]:
-    """The rendered files that are not what `render` gives; see there for errors."""
-    return [
-        path
-        for path, text in render(root).items()
-        if not path.is_file() or path.read_text(encoding="utf-8") != text
-    ]
-
-
-def require_rendered(root: Path) -> None:
-    """Refuses rendered files that a `function.toml` has left behind, or that were edited by hand.
-
-    Raises:
-        ConfigurationError: `template-drift`, with every such file; and as `render`.
-    """
-    if paths := drifted(root):
-        raise ConfigurationError(
-            "template-drift",
-            "the functions' function.toml and the rendered files say different things",
-            problems=[f"{path.relative_to(root)} is not what function.toml says" for path in paths],
-            hint="run: liteship render, and look at the difference",
-        )
-
-
-def write(root: Path) -> list[Path]:
-    """Writes every rendered file that differs; see `render` for errors.
-
-    Returns:
-        The files written.
-    """
-    texts = render(root)
-    stale = drifted(root)
-    for path in stale:
-        path.parent.mkdir(exist_ok=True)
-        replace_file(path, texts[path].encode())
-    return stale
 
 
 def alarms_of(config: FunctionConfig) -> AlarmsSection | None:

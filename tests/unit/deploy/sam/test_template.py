@@ -9,13 +9,7 @@ import pytest
 import yaml
 
 from liteship.config import Rollout
-from liteship.deploy.sam.template import (
-    DEPLOYMENT_TYPES,
-    drifted,
-    render,
-    require_rendered,
-    write,
-)
+from liteship.deploy.sam.template import DEPLOYMENT_TYPES, render
 from liteship.errors import ConfigurationError
 from liteship.packaging.quotas import HTTP_API_TIMEOUT_S, LAYERS
 from liteship.project import load_functions
@@ -69,25 +63,6 @@ def parse(root: Path) -> dict[str, Any]:
         render(root)[root / "template.yaml"]
     ).get_single_data()
     return parsed
-
-
-def test_the_committed_files_are_what_function_toml_says() -> None:
-    assert [path.name for path in drifted(ROOT)] == []
-    require_rendered(ROOT)
-
-
-def test_drift_is_refused_and_render_mends_it(project: Callable[..., Path]) -> None:
-    root = project(one="")
-    assert {path.name for path in write(root)} == {"template.yaml", "Makefile"}
-    assert write(root) == []
-    template = root / "template.yaml"
-    template.write_text(template.read_text().replace("MemorySize: 512", "MemorySize: 1024"))
-    with pytest.raises(ConfigurationError) as refused:
-        require_rendered(root)
-    assert refused.value.reference == "template-drift"
-    assert "template.yaml is not what function.toml says" in str(refused.value)
-    assert write(root) == [template]
-    require_rendered(root)
 
 
 def test_every_setting_arrives(project: Callable[..., Path]) -> None:

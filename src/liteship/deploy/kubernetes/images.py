@@ -1,0 +1,106 @@
+"""`knative/images/kustomization.yaml`: the one rendered file in which people write.
+
+A digest is known only after a push, and belongs neither into `function.toml` nor into a manifest
+that is rendered from it. So the manifests name an image after its function, and this kustomize
+component says where that is. Rendering keeps what it says, adds new functions and drops those that are
+gone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import yaml
+
+from liteship.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+KEYS = ("newName", "newTag", "digest")
+
+EXAMPLE_REGISTRY = "registry.example.com"
+
+NO_DIGEST = f"sha256:{'0' * 64}"
+"""Until there is a real one: a cluster that is given it says that there is no such image."""
+
+HEADING = """\
+# Where the images are. This file is yours: `liteship render` only keeps one entry a function in it.
+#
+#     cd knative/images && kustomize edit set image digits=registry.example.com/digits@sha256:...
+#
+# By digest, as `docker push` prints it: a tag may name another image tomorrow.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+images:
+"""
+
+
+def images_path(root: Path) -> Path:
+    """The file's place in a project."""
+    return root / "knative" / "images" / "kustomization.yaml"
+
+
+def images_file(path: Path, names: Iterable[str]) -> str:
+    """What the file should hold.
+
+    Args:
+        path: The file as it is now; it may be missing.
+        names: The project's functions.
+
+    Raises:
+        ConfigurationError: `images-invalid`.
+    """
+    present = _read(path)
+    lines = []
+    for name in names:
+        entry = present.get(name) or {
+            "newName": f"{EXAMPLE_REGISTRY}/{name}",
+            "digest": NO_DIGEST,
+        }
+        lines.append(f"  - name: {scalar(name)}\n")
+        lines += [f"    {key}: {scalar(entry[key])}\n" for key in KEYS if key in entry]
+    return HEADING + "".join(lines)
+
+
+def image_of(root: Path, name: str) -> str:
+    """Where a function's image is, as `knative/images` says: `NAME@DIGEST` or `NAME:TAG`.
+
+    Args:
+        root: The project's folder.
+        name: The function.
+
+    Raises:
+        ConfigurationError: `images-invalid`.
+    """
+    entry = _read(images_path(root)).get(name) or {}
+    place = entry.get("newName", f"{EXAMPLE_REGISTRY}/{name}")
+    if "newTag" in entry and "digest" not in entry:
+        return f"{place}:{entry['newTag']}"
+    return f"{place}@{entry.get('digest', NO_DIGEST)}"
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = content["images"] or []
+        read = {entry["name"]: {key: entry[key] for key in KEYS if key in entry} for entry in entries}
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            "images-invalid",
+            f"{path} cannot be read",
+            expected="a kustomize component with images: name, newName, newTag or digest",
+            received=" ".join(str(error).split()) or type(error).__name__,
+            hint="correct it, or delete it and run: liteship render",
+        ) from error
+    return read
+
+
+def scalar(value: object) -> str:
+    """A value as YAML reads it back as text: `no` would be false, and a tag such as 1.0 a number."""
+    text = str(value)
+    return text if yaml.safe_load(text) == text else json.dumps(text)
