@@ -89,7 +89,7 @@ class Function:
             model=predictor.manifest.name,
             version=predictor.manifest.version,
             load_ms=round((time.perf_counter() - start) * 1e3, 2),
-            init_ms=round(_process_age_ms(), 2),
+            init_ms=round(process_age_ms(), 2),
         )
 
     def require_predictor(self) -> Predictor:
@@ -153,7 +153,7 @@ class Function:
         return self.telemetry.wrap(partial(handle, self))
 
 
-def _process_age_ms() -> float:
+def process_age_ms() -> float:
     """Milliseconds since this process was started; 0.0 where /proc does not say."""
     try:
         with open("/proc/self/stat", "rb") as file:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import time
+
 import uvicorn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
+    from types import FrameType
+
     from liteship.runtime.function import Function
 
 GRACEFUL_SHUTDOWN_S = 25
-"""Time for requests in flight after SIGTERM: below Kubernetes' default grace period of 30 s."""
+"""From SIGTERM to the end, draining included: below Kubernetes' default grace period of 30 s."""
+
+KEEP_ALIVE_S = 120
+"""The caller closes an idle connection before we do: Go's proxies, Knative's among them, keep one for
+90 s (https://pkg.go.dev/net/http#DefaultTransport). Were we first, a request that is on its way just
+then would be lost."""
+
+LINGER_S = 0.2
+"""After the listener is closed: what arrived on a connection just before is read, and answered."""
 
 
 def serve(function: Function, *, host: str = "0.0.0.0", port: int | None = None) -> None:  # noqa: S104
-    """Serves until SIGTERM or SIGINT.
+    """Serves until SIGTERM or SIGINT, and answers what it accepted.
+
+    After SIGTERM it still listens for `settings.drain_s`; a second signal ends the process at once.
 
     Args:
         function: The function that answers.
@@ -21,12 +39,55 @@ def serve(function: Function, *, host: str = "0.0.0.0", port: int | None = None)
         port: Port to listen on; `$PORT` by default.
     """
     port = function.settings.port if port is None else port
-    function.telemetry.info("serving", host=host, port=port, workers=function.settings.workers)
-    uvicorn.run(
+    function.telemetry.info("serving", host=host, port=port, workers=function.asgi.workers)
+    config = uvicorn.Config(
         function.asgi,
         host=host,
         port=port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        ws="none",  # a function that answers them would not run on Lambda
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S - function.settings.drain_s,
     )
+    _Server(config, function).run()
+    if function.asgi.unfinished:
+        function.telemetry.error("ended before every request was answered")
+        os._exit(1)  # else Python waits for its threads, and SIGKILL would end them
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own would stop listening at once, and end by the signal instead of with exit code 0."""
+
+    def __init__(self, config: uvicorn.Config, function: Function) -> None:
+        super().__init__(config)
+        self._function = function
+        self._closes_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT; may interrupt any line of the event loop's thread."""
+        del frame
+        if self._closes_at is not None:
+            # As process 1 of a container, no signal's default action would end us.
+            os._exit(128 + sig)
+        # Ctrl-C comes from a person, to whom nobody routes requests.
+        drain_s = self._function.settings.drain_s if sig == signal.SIGTERM else 0
+        self._closes_at = time.monotonic() + drain_s
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to stop listening."""
+        if self._closes_at is not None:
+            if not self._function.asgi.draining:
+                self._function.asgi.draining = True
+                self._function.telemetry.info(
+                    "shutting down", unfinished=self._function.asgi.unfinished
+                )
+            self.should_exit = time.monotonic() >= self._closes_at
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes the listener, then every connection once it has its answer."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LINGER_S)
+        await super().shutdown(sockets)

@@ -8,6 +8,9 @@ from liteship.runtime.interpreter import BACKENDS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeVar
+
+    Default = TypeVar("Default", int, None)
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Largest request body by default. Lambda takes 6 MB of JSON, in which a base64 body may hold 4.5 MB
@@ -23,6 +26,16 @@ MAX_PIXELS = 12_000_000
 
 LOW_CONFIDENCE = 0.5
 """A classification whose best score is below this is counted as one of low confidence."""
+
+DRAIN_S = 5
+"""Seconds from SIGTERM until the HTTP server stops listening. Kubernetes takes a Pod out of its Service
+while it ends the Pod, and does not wait for the one before the other: until every node knows, requests
+still arrive (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination).
+On Knative they do not, for its queue-proxy drains before SIGTERM reaches us
+(https://github.com/knative/serving/pull/3347): there it only makes a Pod end later."""
+
+MOST_DRAIN_S = 20
+"""Leaves requests in flight some time within `server.GRACEFUL_SHUTDOWN_S`."""
 
 OBSERVABILITY = ("lean", "powertools")
 
@@ -43,7 +56,11 @@ class Settings:
         input_prefix: `LITESHIP_S3_INPUT_PREFIX`; objects below it are answered.
         output_prefix: `LITESHIP_S3_OUTPUT_PREFIX`; results are written below it.
         port: `PORT`, for the HTTP server.
-        workers: `LITESHIP_WORKERS`, predictions the HTTP server runs at once.
+        workers: `LITESHIP_WORKERS`, predictions the HTTP server runs at once; None is as many as it
+            has CPUs.
+        queue: `LITESHIP_QUEUE`, predictions that may wait for a worker, 0 for none; None is the
+            server's own default.
+        drain_s: `LITESHIP_DRAIN_S`, seconds for which the HTTP server still listens after SIGTERM.
 
     Raises:
         ConfigurationError: `environment-invalid`, with every problem found.
@@ -61,7 +78,9 @@ class Settings:
         self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")
         self.output_prefix = environ.get("LITESHIP_S3_OUTPUT_PREFIX", "results/")
         self.port = self._number("PORT", 8080, greatest=65_535)
-        self.workers = self._number("LITESHIP_WORKERS", 1)
+        self.workers = self._number("LITESHIP_WORKERS", None)
+        self.queue = self._number("LITESHIP_QUEUE", None, least=0)
+        self.drain_s = self._number("LITESHIP_DRAIN_S", DRAIN_S, least=0, greatest=MOST_DRAIN_S)
         if prefixes_overlap(self.input_prefix, self.output_prefix):
             self._problems.append(
                 f"LITESHIP_S3_INPUT_PREFIX {self.input_prefix!r} and LITESHIP_S3_OUTPUT_PREFIX "
@@ -75,13 +94,17 @@ class Settings:
                 hint="correct function.toml and deploy again",
             )
 
-    def _number(self, name: str, default: int, greatest: int = 10**15) -> int:
-        text = self._environ.get(name, "") or str(default)
+    def _number(
+        self, name: str, default: Default, *, least: int = 1, greatest: int = 10**15
+    ) -> int | Default:
+        text = self._environ.get(name, "")
+        if not text:
+            return default
         is_short = len(text) <= len(str(greatest))  # int() refuses thousands of digits
-        if is_short and text.isascii() and text.isdigit() and 0 < int(text) <= greatest:
+        if is_short and text.isascii() and text.isdigit() and least <= int(text) <= greatest:
             return int(text)
         self._problems.append(
-            f"{name}: expected a whole number from 1 to {greatest}, received {text!r:.60}"
+            f"{name}: expected a whole number from {least} to {greatest}, received {text!r:.60}"
         )
         return default
 

@@ -4,6 +4,7 @@ import pytest
 
 from liteship.errors import ConfigurationError
 from liteship.runtime import settings as module
+from liteship.runtime.server import GRACEFUL_SHUTDOWN_S
 from liteship.runtime.settings import Settings, prefixes_overlap
 
 
@@ -22,7 +23,8 @@ def test_every_setting_has_a_default() -> None:
     assert settings.max_object_bytes == module.MAX_OBJECT_BYTES
     assert settings.max_pixels == module.MAX_PIXELS
     assert (settings.input_prefix, settings.output_prefix) == ("incoming/", "results/")
-    assert (settings.port, settings.workers) == (8080, 1)
+    assert (settings.port, settings.workers, settings.queue) == (8080, None, None)
+    assert settings.drain_s == module.DRAIN_S
 
 
 def test_an_empty_number_or_choice_is_the_default() -> None:
@@ -41,11 +43,14 @@ def test_the_environment_decides() -> None:
             "LITESHIP_S3_INPUT_PREFIX": "in/",
             "LITESHIP_S3_OUTPUT_PREFIX": "out/",
             "LITESHIP_WORKERS": "4",
+            "LITESHIP_QUEUE": "0",
+            "LITESHIP_DRAIN_S": "0",
             "PORT": "65535",
         }
     )
     assert (settings.max_body_bytes, settings.max_object_bytes, settings.max_pixels) == (1, 2, 3)
     assert (settings.workers, settings.port) == (4, 65535)
+    assert (settings.queue, settings.drain_s) == (0, 0)
     assert (settings.input_prefix, settings.output_prefix) == ("in/", "out/")
     assert (settings.backend, settings.observability) == ("litert", "powertools")
 
@@ -61,6 +66,13 @@ def test_a_port_is_a_port() -> None:
     (problem,) = problems(PORT="65536")
     assert problem.startswith("PORT: expected a whole number")
     assert "65535" in problem
+
+
+def test_draining_ends_before_the_grace_period_does() -> None:
+    assert Settings({"LITESHIP_DRAIN_S": str(module.MOST_DRAIN_S)}).drain_s < GRACEFUL_SHUTDOWN_S
+    (problem,) = problems(LITESHIP_DRAIN_S=str(module.MOST_DRAIN_S + 1))
+    allowed = f"a whole number from 0 to {module.MOST_DRAIN_S}"
+    assert problem.startswith(f"LITESHIP_DRAIN_S: expected {allowed}")
 
 
 def test_every_problem_is_told_at_once() -> None:

@@ -40,8 +40,10 @@ def ready(function: Function, _request: Request) -> Response:
     return Response(200, content)
 
 
+READY = ("GET", "/health/ready")
+
 ROUTES = {
     ("POST", "/predict"): predict,
     ("GET", "/health/live"): live,
-    ("GET", "/health/ready"): ready,
+    READY: ready,
 }

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     Handler = Callable[[object, object], object]
 
+    class Watch(Protocol):
+        """What is told of every prediction."""
+
+        def __call__(self, prediction: Prediction, *, low_confidence: bool) -> None:
+            """A prediction was answered."""
+
     class Writer(Protocol):
         """What the two writers offer."""
 
@@ -37,11 +43,15 @@ class Telemetry:
     Args:
         writer: Where lines go, and in which form.
         low_confidence: Classifications whose best score is below are counted as `LowConfidence`.
+
+    Attributes:
+        watch: Told of every prediction too; the HTTP server counts them for `/metrics`.
     """
 
     def __init__(self, writer: Writer, low_confidence: float = LOW_CONFIDENCE) -> None:
         self._writer = writer
         self._low_confidence = low_confidence
+        self.watch: Watch | None = None
         self.wrap = writer.wrap
 
     def info(self, message: str, **fields: object) -> None:
@@ -69,8 +79,11 @@ class Telemetry:
         self._writer.log("INFO", "predicted", fields)
         self._writer.metric("Predictions", "Count", 1)
         self._writer.metric("InvokeTime", "Milliseconds", prediction.timings_ms["invoke"])
+        low_confidence = confidence is not None and confidence < self._low_confidence
         if confidence is not None:
-            self._writer.metric("LowConfidence", "Count", int(confidence < self._low_confidence))
+            self._writer.metric("LowConfidence", "Count", int(low_confidence))
+        if self.watch is not None:
+            self.watch(prediction, low_confidence=low_confidence)
 
     def refused(
         self,
