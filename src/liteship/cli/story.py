@@ -177,7 +177,9 @@ def answer_http(story: Story) -> str:
     server = subprocess.Popen(  # the with below ends it
         [sys.executable, "-m", "liteship.runtime", "app.handler"],
         cwd=story.function.folder,
-        env=os.environ | story.function.config.environment() | {"PORT": str(port)},
+        env=os.environ
+        | story.function.config.environment()
+        | {"PORT": str(port), "LITESHIP_DRAIN_S": "0"},  # nobody routes requests to it
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
