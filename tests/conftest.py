@@ -38,6 +38,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the files in tests/golden")
 
 
+def pytest_configure() -> None:
+    """Whatever is started here can be interrupted, also where a script started us in its background.
+
+    A shell then ignores SIGINT for us, and everything that we start would inherit that
+    (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_11).
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Where everything is installed (CI), a skipped test hides a missing part: it fails the run."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
