@@ -5,8 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
+from liteship.project import load_function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 TFLITE_RUNTIME_HOME = ROOT / ".tools" / "tflite-runtime"
@@ -34,3 +41,11 @@ def tflite_runtime_python() -> Path:
     ]
     subprocess.run(install, check=True)
     return python
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[LambdaEmulator]:
+    """The packaged digits function under AWS's emulator."""
+    function = load_function("digits", ROOT)
+    with LambdaEmulator(function, package_for_here(function)) as emulator:
+        yield emulator

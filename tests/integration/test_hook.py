@@ -99,13 +99,6 @@ def codedeploy() -> Iterator[CodeDeploy]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[LambdaEmulator]:
-    function = load_function("digits", ROOT)
-    with LambdaEmulator(function, package_for_here(function)) as emulator:
-        yield emulator
-
-
 @pytest.fixture
 def environ(
     emulator: LambdaEmulator,

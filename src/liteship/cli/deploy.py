@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from liteship.cli.exits import INTERRUPTED
+from liteship.cli.exits import INTERRUPTED, end_on_sigterm
 from liteship.cli.options import Name, Region, Stage, Yes
 from liteship.cli.output import Json, console, print_json, print_table, stderr
 from liteship.deploy.aws.client import Aws, AwsError
@@ -79,7 +78,7 @@ def command(
         dry_run=dry_run,
         allow_replacement=allow_replacement,
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # as Ctrl-C: sam ends with us
+    end_on_sigterm()  # as Ctrl-C: sam ends with us
     said = _silent if json else _say
     if dry_run:
         _print_plan(_look(request, region, said), json=json)

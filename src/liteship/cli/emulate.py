@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from liteship.cli.exits import INTERRUPTED
+from liteship.cli.exits import end_on_sigterm
 from liteship.cli.options import Name
 from liteship.cli.output import Json, console, print_json, stderr
 from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
@@ -40,7 +38,7 @@ def command(
         liteship invoke digits --image seven.png --url http://127.0.0.1:9000
     """
     function = load_function(name)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # else the emulator outlives us
+    end_on_sigterm()  # else the emulator outlives us
 
     def announce(url: str) -> None:
         if json:

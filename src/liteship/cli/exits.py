@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 from liteship import errors
 
 INTERNAL = 1
@@ -26,6 +29,11 @@ CODES: dict[type[errors.LiteshipError], int] = {
 
 INTERRUPTED = 130
 """Stopped by Ctrl-C or SIGTERM: 128 + SIGINT, as shells count."""
+
+
+def end_on_sigterm() -> None:
+    """From now on SIGTERM ends the command as Ctrl-C does: what it started is ended and tidied up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
 
 
 def exit_code(error: errors.LiteshipError) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json as jsonlib
-import signal
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from liteship.cli.exits import INTERRUPTED
+from liteship.cli.exits import end_on_sigterm
 from liteship.cli.options import Name, Region, Stage
 from liteship.cli.output import console
 from liteship.deploy.aws.client import Aws
@@ -65,7 +63,7 @@ def command(
     """
     folder = load_function(name)
     since_ms = parse_since(since, time.time())
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # ends as Ctrl-C does
+    end_on_sigterm()  # ends as Ctrl-C does
     read = follow_events if follow else read_events
     with Aws(region) as aws:
         deployed = find_function(aws, folder.root, folder.config, stage)

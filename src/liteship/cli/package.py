@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from liteship.cli.exits import INTERRUPTED
+from liteship.cli.exits import end_on_sigterm
 from liteship.cli.output import Json, console, print_json, print_table, stderr
 from liteship.packaging.image import package_image
 from liteship.packaging.limits import check_image_limits, check_limits, require_limits
@@ -68,7 +66,7 @@ def command(
             msg = f"does not go with --as {form}"
             raise typer.BadParameter(msg, param_hint=option)
     if form == "image":
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # as Ctrl-C: tidy up first
+        end_on_sigterm()  # as Ctrl-C: tidy up first
         with stderr.status("building the image"):
             image = package_image(
                 function, base_image=base_image, build_image=build_image, tag=tag, no_cache=no_cache

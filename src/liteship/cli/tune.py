@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liteship.cli.exits import INTERRUPTED
+from liteship.cli.exits import end_on_sigterm
 from liteship.cli.output import Json, console, print_json, print_table, stderr
 from liteship.cli.plots import curves
 from liteship.deploy.local.emulator import find_emulator
@@ -76,7 +74,7 @@ def command(
     sizes_mib = parse_sizes(sizes)
     require_region(region)
     traffic = Traffic(requests=requests_per_month, cold_share=cold_share, region=region)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # else containers outlive us
+    end_on_sigterm()  # else containers outlive us
     processors, emulator = count_processors(), find_emulator(function.root)
     with stderr.status("looking for the image, or building it") as status:
         reference = tuned_image(function, image, base_image)

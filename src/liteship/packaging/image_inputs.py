@@ -12,6 +12,7 @@ from liteship.errors import ConfigurationError
 from liteship.packaging.bundle import EPOCH_S
 
 if TYPE_CHECKING:
+    from liteship.artifact import Manifest
     from liteship.project import FunctionFolder
 
 MODEL_LABEL, MANIFEST_LABEL = "liteship.model.sha256", "liteship.manifest.sha256"
@@ -40,7 +41,7 @@ def image_labels(function: FunctionFolder) -> dict[str, str]:
     return {
         "liteship.function": function.config.name,
         "liteship.version": manifest.version,
-        **model_labels(function),
+        **_digests(function, manifest),
     }
 
 
@@ -50,7 +51,10 @@ def model_labels(function: FunctionFolder) -> dict[str, str]:
     Raises:
         ArtifactError: The artifact is missing, damaged or not whole.
     """
-    manifest = Artifact.load(function.model_folder).manifest
+    return _digests(function, Artifact.load(function.model_folder).manifest)
+
+
+def _digests(function: FunctionFolder, manifest: Manifest) -> dict[str, str]:
     text = (function.model_folder / MANIFEST_FILE).read_bytes()
     return {MODEL_LABEL: manifest.sha256, MANIFEST_LABEL: hashlib.sha256(text).hexdigest()}
 

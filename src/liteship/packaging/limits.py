@@ -12,7 +12,6 @@ from liteship.packaging.elf import read_binary
 from liteship.packaging.quotas import (
     DIRECT_UPLOAD_BYTES,
     GLIBC,
-    HTTP_API_TIMEOUT_S,
     IMAGE_BYTES,
     IMAGE_LAYERS,
     LAYERS,
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from liteship.project import FunctionFolder
 
 __all__ = [
-    "HTTP_API_TIMEOUT_S",
-    "LAYERS",
     "LimitCheck",
     "check_code_limits",
     "check_image_limits",

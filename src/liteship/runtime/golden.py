@@ -17,9 +17,12 @@ from liteship.runtime.predictor import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from liteship.artifact.folder import Artifact
+
+    Ask = Callable[[str, str, bytes, str], Mapping[str, object]]
+    """Method, path, body and content type in; the answer's JSON object out, an error's included."""
 
 SLOPE = {"none": 1.0, "softmax": 0.5, "sigmoid": 0.25}
 """How much of a difference in its input an activation lets through at most: its steepest slope.
@@ -29,6 +32,18 @@ Softmax: the absolute derivatives of one score by all inputs sum to 2p(1 - p); s
 def golden_request(artifact: Artifact) -> tuple[bytes, str]:
     """The golden input as the body of a request, and its content type."""
     return b"".join(artifact.golden_inputs), BINARY_TYPE
+
+
+def ask_golden(artifact: Artifact, ask: Ask) -> list[str]:
+    """Asks a deployed function, and judges it; see `golden_problems`.
+
+    Args:
+        artifact: What should be deployed.
+        ask: Carries a request to the function; what it raises is passed on.
+    """
+    ready = ask("GET", "/health/ready", b"", "")
+    answer = None if ready.get("hooks") else ask("POST", "/predict", *golden_request(artifact))
+    return golden_problems(artifact, ready, answer)
 
 
 def golden_problems(

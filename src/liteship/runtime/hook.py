@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
 from liteship.artifact.folder import Artifact
-from liteship.runtime.golden import golden_problems, golden_request
+from liteship.runtime.golden import ask_golden
 from liteship.runtime.http_event import http_event
 from liteship.runtime.telemetry import create_telemetry
 
@@ -75,11 +76,7 @@ def find_problems(target: str, patience_s: float) -> list[str]:
     """
     artifact = Artifact.load(os.path.join(os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd(), "model"))
     client = _client("lambda", max(patience_s / 2, LEAST_S))
-    ready = _ask(client, target, "GET", "/health/ready", b"", "")
-    if ready.get("hooks"):
-        return golden_problems(artifact, ready, None)
-    answer = _ask(client, target, "POST", "/predict", *golden_request(artifact))
-    return golden_problems(artifact, ready, answer)
+    return ask_golden(artifact, partial(_ask, client, target))
 
 
 def _ask(client: Any, target: str, method: str, path: str, body: bytes, kind: str) -> dict[str, Any]:

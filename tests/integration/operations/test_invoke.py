@@ -11,13 +11,12 @@ import pytest
 from moto.awslambda.responses import LambdaResponse
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
-from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
-from liteship.project import load_function
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.integration.operations.conftest import Cloud, Result
+
+    from liteship.deploy.local.emulator import LambdaEmulator
 
     Run = Callable[..., Result]
     Refused = Callable[..., dict[str, Any]]
@@ -139,13 +138,6 @@ def test_an_answer_that_is_too_large_is_the_functions_failure(
 def test_options_that_do_not_go_together(refused: Refused, event: Any, options: list[str]) -> None:
     error = refused("invoke", "digits", "--event", event({}), *options)
     assert error["reference"] == "invoke-where"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[LambdaEmulator]:
-    function = load_function("digits", ROOT)
-    with LambdaEmulator(function, package_for_here(function)) as emulator:
-        yield emulator
 
 
 @pytest.fixture

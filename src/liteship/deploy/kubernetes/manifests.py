@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from liteship.deploy.jinja import templates_in
 from liteship.deploy.kubernetes.images import image_of, images_file, images_path, scalar
 from liteship.project import load_functions
 from liteship.runtime.settings import prefixes_overlap
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from liteship.config import FunctionConfig, S3Trigger
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -204,15 +206,6 @@ def _text(template: str, **context: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,  # noqa: S701  # YAML, whose values are quoted as JSON
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # Jinja's own escapes < > & ', for HTML
-    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    environment = templates_in(TEMPLATES)
     environment.filters["scalar"] = scalar
     return environment

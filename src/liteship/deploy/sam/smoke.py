@@ -13,18 +13,14 @@ from liteship.deploy.aws.remote import invoke_remote
 from liteship.deploy.aws.versions import read_routing
 from liteship.deploy.local.events import http_event
 from liteship.errors import DeploymentError
-from liteship.runtime.golden import golden_problems, golden_request
+from liteship.runtime.golden import ask_golden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from liteship.artifact import Artifact
     from liteship.config import FunctionConfig
     from liteship.deploy.aws.client import Aws
     from liteship.deploy.aws.stack import DeployedFunction
-
-    Ask = Callable[[str, str, bytes, str], dict[str, object]]
-    """Method, path, body and content type in, JSON out; OSError where nobody answers."""
+    from liteship.runtime.golden import Ask
 
 PATIENCE_S = 60.0
 """A new address takes seconds until every name server knows it, and a first start takes its own."""
@@ -86,7 +82,7 @@ def smoke_test(
     Args:
         name: The function's.
         artifact: What was deployed.
-        ask: See `over_http`.
+        ask: See `over_http`; raises OSError where nobody answers.
         target: What is asked, for people.
         patience_s: How long.
         divided: Where traffic goes to several versions, how; an error says so.
@@ -118,11 +114,9 @@ def smoke_test(
 
 def _problems(artifact: Artifact, ask: Ask) -> list[str]:
     try:
-        ready = ask("GET", "/health/ready", b"", "")
-        answer = None if ready.get("hooks") else ask("POST", "/predict", *golden_request(artifact))
+        return ask_golden(artifact, ask)
     except OSError as error:
         return [f"no answer: {error}"]
-    return golden_problems(artifact, ready, answer)
 
 
 def over_http(url: str) -> Ask:

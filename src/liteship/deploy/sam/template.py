@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from liteship.config import AlarmsSection, Rollout
+from liteship.deploy.jinja import templates_in
 from liteship.errors import ConfigurationError
 from liteship.packaging.image_inputs import default_base_image
 from liteship.packaging.quotas import HTTP_API_TIMEOUT_S
@@ -94,18 +92,9 @@ def render(root: Path) -> dict[Path, str]:
         "hook_timeout_s": HOOK_TIMEOUT_S,
         "least_answers": LEAST_ANSWERS,
     }
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,  # noqa: S701  # YAML and makefiles, whose values are quoted as JSON
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # Jinja's own escapes < > & ', for HTML
-    environment.filters["tojson"] = _json
+    templates = templates_in(TEMPLATES)
     return {
-        root / target: environment.get_template(f"{source}.j2").render(context)
+        root / target: templates.get_template(f"{source}.j2").render(context)
         for target, source in (
             ("template.yaml", "template.yaml"),
             ("functions/Makefile", "functions.mk"),
@@ -212,7 +201,3 @@ def _s3_view(config: FunctionConfig) -> dict[str, Any] | None:
             "detail": {"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": s3.input_prefix}]}},
         },
     }
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
