@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,3 +21,27 @@ Region = Annotated[
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 """For commands that destroy or change something that others use."""
+
+Platform = Literal["lambda", "knative", "kubernetes"]
+
+On = Annotated[Platform, typer.Option("--on", help="The platform that it is deployed to.")]
+"""Commands give it the default `lambda`."""
+
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", help="The cluster's namespace; by default as kubeconfig says."),
+]
+
+Context = Annotated[
+    str | None, typer.Option(help="The context of kubeconfig; by default its current one.")
+]
+"""Read by `liteship.deploy.kubernetes.cluster.Cluster`, like the namespace."""
+
+Ingress = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LITESHIP_INGRESS",
+        help="Where the cluster's ingress answers, such as http://127.0.0.1:31080; by default where "
+        "the function's own URL leads.",
+    ),
+]
