@@ -95,16 +95,21 @@ def compare(commands: dict[str, list[str | Path]], runs: int) -> dict[str, list[
     return costs
 
 
-def main() -> None:
-    """Measures and prints one table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=15, help="rounds to take the median of")
-    runs = parser.parse_args().runs
+def make_large() -> None:
+    """Makes `LARGE`, once."""
     if not LARGE.exists():
         LARGE.parent.mkdir(parents=True, exist_ok=True)
         part = LARGE.with_suffix(".part")
         subprocess.run([PROJECT, "-c", MAKE_LARGE, part], check=True, capture_output=True)
         part.rename(LARGE)
+
+
+def main() -> None:
+    """Measures and prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=15, help="rounds to take the median of")
+    runs = parser.parse_args().runs
+    make_large()
     commands: dict[str, list[str | Path]] = {
         "Python alone": [PROJECT, "-c", NOTHING],
         "Python alone, tflite-runtime's": [TFLITE_RUNTIME, "-c", NOTHING],

@@ -46,6 +46,36 @@ assert "statusCode" in answer or "result" in answer["results"][0], answer
 """
 
 
+SERVER_START = """
+import os, socket, threading
+from liteship.runtime import __main__ as entry_point
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
+os.environ.update(PORT=str(port), LITESHIP_DRAIN_S="0")
+body = bytes.fromhex(sys.argv[1])
+head = "POST /predict HTTP/1.1\\r\\nhost: h\\r\\ncontent-type: application/octet-stream\\r\\n"
+request = f"{head}content-length: {len(body)}\\r\\n\\r\\n".encode() + body
+def ask():
+    while True:
+        try:
+            connection = socket.create_connection(("127.0.0.1", port), 60)
+        except ConnectionRefusedError:
+            continue
+        break
+    connection.sendall(request)
+    answer = connection.recv(65536)
+    connection.close()
+    os.kill(os.getpid(), 15 if answer.startswith(b"HTTP/1.1 200 ") else 9)
+threading.Thread(target=ask).start()
+assert entry_point.main([]) == 0
+"""
+COUNT = """
+print("loaded", *(name for name, module in sys.modules.items() if module))
+"""
+UVICORN_HELLO = "uvicorn, uvicorn.lifespan.on, uvicorn.protocols.http.h11_impl"
+STANDARD_AND_COSTLY = {"multiprocessing", "unittest", "xml", "urllib.request", "http.client", "sqlite3"}
+
+
 def loaded(run: Run, start: str, *arguments: str, **environ: str) -> list[str]:
     lines = run(SCRIPT.format(start=start), *arguments, **environ).splitlines()
     return [line.removeprefix("loaded ") for line in lines if line.startswith("loaded ")]
@@ -117,13 +147,33 @@ def test_a_picture_over_https(run_python: Run, digit_png: bytes, update_golden: 
 
 
 def test_a_tensor_over_https(run_python: Run, artifact_folder: Path, update_golden: bool) -> None:
-    from liteship import Artifact
-
-    (golden,) = Artifact.load(artifact_folder).golden_inputs
-    modules = loaded(run_python, LAMBDA_START, http_event(golden, "application/octet-stream"))
+    event = http_event(golden_input(artifact_folder), "application/octet-stream")
+    modules = loaded(run_python, LAMBDA_START, event)
     assert "PIL" not in modules
     check_run_half(modules)
     compare("https_tensor", modules, update_golden)
+
+
+def test_the_http_server(run_python: Run, artifact_folder: Path, update_golden: bool) -> None:
+    modules = loaded(run_python, SERVER_START, golden_input(artifact_folder).hex())
+    assert "PIL" not in modules
+    assert "click" not in modules  # uvicorn's command line
+    check_run_half(modules, uvicorn=True)
+    compare("http_server", modules, update_golden)
+
+
+def test_the_http_server_loads_less_than_a_hello_of_uvicorn(
+    run_python: Run, artifact_folder: Path
+) -> None:
+    served = names(
+        run_python(f"import sys\n{SERVER_START}{COUNT}", golden_input(artifact_folder).hex())
+    )
+    hello = names(run_python(f"import sys, {UVICORN_HELLO}{COUNT}"))
+    assert {"asyncio", "h11"} <= served & hello
+    assert not STANDARD_AND_COSTLY & served
+    others = {name for name in served if name.partition(".")[0] != "liteship"}
+    assert "ctypes" in others
+    assert len(others) < len(hello)
 
 
 def test_an_upload_to_s3(run_python: Run, s3: tuple[str, dict[str, str]], update_golden: bool) -> None:
@@ -141,9 +191,21 @@ def test_a_golden_file_that_differs_is_told(tmp_path: Path, monkeypatch: Any) ->
         compare("some", ["a", "b"], update=False)
 
 
-def check_run_half(modules: list[str], *, boto3: bool = False) -> None:
+def names(output: str) -> set[str]:
+    (line,) = (line for line in output.splitlines() if line.startswith("loaded "))
+    return {*line.split()[1:]}
+
+
+def golden_input(artifact_folder: Path) -> bytes:
+    from liteship import Artifact
+
+    (golden,) = Artifact.load(artifact_folder).golden_inputs
+    return golden
+
+
+def check_run_half(modules: list[str], *, boto3: bool = False, uvicorn: bool = False) -> None:
     assert "liteship.runtime.predictor" in modules
-    assert not HEAVY & set(modules)
+    assert HEAVY & set(modules) == ({"uvicorn"} if uvicorn else set())
     assert "ai_edge_litert" not in modules  # its Python package needs NumPy
     assert ("boto3" in modules) == boto3
     assert ("botocore" in modules) == boto3

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +106,35 @@ def test_it_runs_as_nobody_with_nothing_writable(server: Container) -> None:
     assert not state["Mounts"]
     labels = state["Config"]["Labels"]
     assert labels["com.amazonaws.lambda.feature.snapstart"] == "Allow"
+
+
+LOADING = """
+import time
+print("loading", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "until", "code"),
+    [("loading.handler", "loading", 128 + signal.SIGTERM), ("app.handler", "serving", 0)],
+)
+def test_process_1_hears_sigterm(
+    image: str, run_command: Callable[..., str], tmp_path: Path, handler: str, until: str, code: int
+) -> None:
+    """Else the engine would kill it when its patience is over: exit code 137."""
+    module = tmp_path / "loading.py"
+    module.write_text(LOADING)
+    name = f"liteship-e2e-{uuid.uuid4().hex[:12]}"
+    options = (f"--volume={module}:/var/task/loading.py:ro", "--env=LITESHIP_DRAIN_S=0", "--read-only")
+    try:
+        run_command("docker", "run", "--detach", f"--name={name}", *options, image, handler)
+        while until not in run_command("docker", "logs", name):
+            assert run_command("docker", "inspect", "--format={{.State.Running}}", name) == "true\n"
+        run_command("docker", "stop", "--time=60", name)
+        assert run_command("docker", "inspect", "--format={{.State.ExitCode}}", name) == f"{code}\n"
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
 
 
 LOADED = """

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.conftest import free_port
 
 from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
 from liteship.project import load_function
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 TFLITE_RUNTIME_HOME = ROOT / ".tools" / "tflite-runtime"
@@ -49,3 +52,24 @@ def emulator() -> Iterator[LambdaEmulator]:
     function = load_function("digits", ROOT)
     with LambdaEmulator(function, package_for_here(function)) as emulator:
         yield emulator
+
+
+@pytest.fixture
+def start_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `python -m liteship.runtime` in a folder; what it writes comes through a pipe."""
+    with contextlib.ExitStack() as stack:
+
+        def start(folder: Path, **environ: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "liteship.runtime"],
+                cwd=folder,
+                env=os.environ | {"PORT": str(free_port())} | environ,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests.conftest import free_port
 from tests.exposition import parse
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     Start = Callable[..., Any]
 
 PNG = {"content-type": "image/png"}
+PATIENCE_S = 60
 
 
 def run_to_its_end(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -165,8 +169,86 @@ def test_a_port_in_use_is_told(start_server: Start, tmp_path: Path) -> None:
     shutil.copytree(server.folder, tmp_path / "second")
     done = run_to_its_end(tmp_path / "second", PORT=server.url.rpartition(":")[2])
     assert done.returncode != 0
-    assert "address already in use" in done.stdout + done.stderr
+    assert "address already in use" in done.stderr
+    assert "next step:" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "model ready" not in done.stdout, "it is told before the model is loaded"
+
+
+WAITING_APP = """
+import os, time
+print('{"message": "loading"}', flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+from liteship import Function
+handler = Function(__file__)
+"""
+
+
+def test_who_asks_while_the_model_is_loaded_is_answered_when_it_is(
+    start_process: Callable[..., subprocess.Popen[str]], function_folder: Path
+) -> None:
+    (function_folder / "app.py").write_text(WAITING_APP)
+    port = free_port()
+    process = start_process(function_folder, PORT=str(port))
+    assert process.stdout is not None
+    assert "loading" in process.stdout.readline()
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as early:
+        early.sendall(b"GET /health/ready HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+        (function_folder / "go").touch()
+        answer = b"".join(iter(lambda: early.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"ready": true' in answer
+
+
+def test_readiness_as_knative_asks_to_detect_http2(start_server: Start, function_folder: Path) -> None:
+    """With the feature autodetect-http2, nothing else decides whether a Pod is ready."""
+    offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": ""}
+
+    def ask(server: Any) -> int:
+        return httpx.options(f"{server.url}/health/ready", headers=offer).status_code
+
+    assert ask(start_server()) == 200
+    corrupt_golden_output(function_folder)
+    assert ask(start_server(function_folder)) == 503
+
+
+def test_nothing_reads_the_log(
+    start_process: Callable[..., subprocess.Popen[str]], function_folder: Path, digit_png: bytes
+) -> None:
+    port = free_port()
+    process = start_process(function_folder, PORT=str(port), LITESHIP_DRAIN_S="0")
+    assert process.stdout is not None
+    assert any("model ready" in line for line in process.stdout)
+    process.stdout.close()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
+        answers = [client.post("/predict", content=digit_png, headers=PNG) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+
+
+def test_without_standard_output_and_error(function_folder: Path, digit_png: bytes) -> None:
+    port = free_port()
+    command = f"exec {shlex.quote(sys.executable)} -m liteship.runtime >&- 2>&-"
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        cwd=function_folder,
+        env=os.environ | {"PORT": str(port), "LITESHIP_DRAIN_S": "0"},
+    )
+    try:
+        while process.poll() is None:
+            try:
+                answer = httpx.post(f"http://127.0.0.1:{port}/predict", content=digit_png, headers=PNG)
+            except httpx.TransportError:
+                continue
+            assert answer.status_code == 200
+            process.send_signal(signal.SIGTERM)
+            break
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def corrupt_golden_output(folder: Path) -> None:

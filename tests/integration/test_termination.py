@@ -12,6 +12,7 @@ import pytest
 from tests.exposition import parse
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -45,7 +46,7 @@ def in_flight(server: Any) -> float:
 @pytest.mark.parametrize("keep_alive", [True, False])
 def test_under_load_no_request_is_lost(start_server: Start, digit_png: bytes, keep_alive: bool) -> None:
     """Callers ask until the Pod is taken out of its Service, which follows readiness and comes late."""
-    server = start_server(LITESHIP_WORKERS="2", LITESHIP_DRAIN_S="3")
+    server = start_server(LITESHIP_WORKERS="2", LITESHIP_DRAIN_S="5")
     routed_away, warm = threading.Event(), threading.Barrier(5)
     limits = httpx.Limits(max_keepalive_connections=1 if keep_alive else 0)
 
@@ -59,16 +60,16 @@ def test_under_load_no_request_is_lost(start_server: Start, digit_png: bytes, ke
                     warm.wait(PATIENCE_S)
         return found
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool, httpx.Client(base_url=server.url) as client:
         try:
             callers = [pool.submit(call) for _ in range(4)]
             warm.wait(PATIENCE_S)
             server.process.send_signal(signal.SIGTERM)
-            while (ready := httpx.get(f"{server.url}/health/ready")).status_code == 200:
+            while (ready := client.get("/health/ready")).status_code == 200:
                 pass
             assert ready.json()["reference"] == "shutting-down"
             for _ in range(20):  # nobody knows yet
-                assert httpx.get(f"{server.url}/health/live").status_code == 200
+                assert client.get("/health/live").status_code == 200
         finally:
             routed_away.set()
         answers = [answer for caller in callers for answer in caller.result()]
@@ -132,3 +133,37 @@ def test_ctrl_c_does_not_wait_for_a_service(start_server: Start) -> None:
     server = start_server(LITESHIP_DRAIN_S="20")
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(15) == 0
+
+
+LOADING_APP = """
+import time
+print('{"message": "loading"}', flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_model_is_loaded_ends_at_once(
+    start_process: Callable[..., subprocess.Popen[str]], function_folder: Path, number: signal.Signals
+) -> None:
+    """By a handler of ours: process 1 of a container has no other."""
+    (function_folder / "app.py").write_text(LOADING_APP)
+    process = start_process(function_folder)
+    assert process.stdout is not None
+    assert "loading" in process.stdout.readline()
+    process.send_signal(number)
+    assert process.wait(PATIENCE_S) == 128 + number
+    assert process.stdout.read() == ""
+
+
+def test_a_signal_just_after_it_listens_is_heard(
+    start_process: Callable[..., subprocess.Popen[str]], function_folder: Path
+) -> None:
+    """By whichever handler is there: the early one, or the server's."""
+    process = start_process(function_folder, LITESHIP_DRAIN_S="0")
+    assert process.stdout is not None
+    assert any("model ready" in line for line in process.stdout)
+    process.send_signal(signal.SIGTERM)
+    code, rest = process.wait(PATIENCE_S), process.stdout.read()
+    assert code == 0 if "shutting down" in rest else code == 128 + signal.SIGTERM
+    assert "Traceback" not in rest

@@ -31,16 +31,21 @@ class Artifact:
         self.golden_inputs = golden_inputs
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Artifact:
+    def load(cls, folder: str | os.PathLike[str], manifest_sha256: str = "") -> Artifact:
         """Reads an artifact and verifies its digest and its golden input.
 
+        Args:
+            folder: Where its files are.
+            manifest_sha256: Digest that `model.json` must have, and so the model; empty for any.
+
         Raises:
-            ArtifactError: `artifact-missing`, `artifact-unreadable`, `artifact-digest` (naming both
-                digests), `artifact-golden`, or what `Manifest.from_json` raises.
+            ArtifactError: `artifact-missing`, `artifact-unreadable`, `artifact-other` and
+                `artifact-digest` (naming both digests), `artifact-golden`, or what
+                `Manifest.from_json` raises.
         """
         folder = os.fspath(folder)
         manifest_path = os.path.join(folder, MANIFEST_FILE)
-        manifest = Manifest.from_json(_read(manifest_path), manifest_path)
+        manifest = read_manifest(_read(manifest_path), manifest_path, manifest_sha256)
         model_path = os.path.join(folder, MODEL_FILE)
         model = _read(model_path)
         digest = hashlib.sha256(model).hexdigest()
@@ -83,6 +88,32 @@ class Artifact:
                 f"the artifact cannot be written to {folder}: {error.strerror}",
                 hint="check the folder's permissions and the free disk space",
             ) from error
+
+
+def read_manifest(content: bytes, place: str, sha256: str = "") -> Manifest:
+    """Reads a `model.json` whose digest is known beforehand.
+
+    That pins the whole artifact: `model.json` holds the digest of `model.tflite`, and the outputs that
+    the golden input must give.
+
+    Args:
+        content: The file's.
+        place: Its path or address, for messages.
+        sha256: Digest that it must have; empty for any.
+
+    Raises:
+        ArtifactError: `artifact-other`, or what `Manifest.from_json` raises.
+    """
+    found = hashlib.sha256(content).hexdigest() if sha256 else ""
+    if found != sha256:
+        raise ArtifactError(
+            "artifact-other",
+            f"{place} belongs to another artifact than the one that was deployed",
+            expected=f"sha256 {sha256}",
+            received=f"sha256 {found}",
+            hint="put the artifact that was deployed there again, or deploy the one that is there",
+        )
+    return Manifest.from_json(content, place)
 
 
 def _read(path: str) -> bytes:

@@ -25,8 +25,9 @@ def command(
         curl -H 'content-type: image/png' --data-binary @seven.png localhost:8080/predict
     """
     del json  # the server's log is JSON already
+    from liteship.runtime.listener import listen
     from liteship.runtime.server import serve
 
     function = load_app(load_function(name))
     function.require_predictor()
-    serve(function, host=host, port=port)
+    serve(function, listen(port, host))

@@ -7,12 +7,15 @@ else it is an HTTP server.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
+
     from liteship.runtime.function import Function
 
 
@@ -26,14 +29,46 @@ def main(arguments: list[str]) -> int:
         run_lambda([sys.argv[0], name])
         return 0
     from liteship.errors import LiteshipError
-    from liteship.runtime.server import serve
 
     try:
-        serve(_load(name))
+        _serve(name)
     except LiteshipError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _serve(name: str) -> None:
+    """Listens, loads the function, and answers: in this order, see `liteship.runtime.listener`."""
+    import signal
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _end)
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # else the listener would get its number, and what is written
+            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    from liteship.runtime.listener import listen
+    from liteship.runtime.settings import Settings
+
+    # Next to nothing of what a start makes is garbage: looking for it took 5 % of its CPU time
+    gc.disable()
+    listener = listen(Settings(os.environ).port)
+    function = _load(name)
+    from liteship.runtime.server import serve
+
+    gc.freeze()
+    gc.enable()
+    serve(function, listener)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """SIGTERM or SIGINT before there is anything to finish.
+
+    Without a handler, process 1 of a container does not hear it, and is killed when the grace period
+    is over (https://man7.org/linux/man-pages/man7/pid_namespaces.7.html).
+    """
+    del frame
+    os._exit(128 + number)
 
 
 def _load(name: str) -> Function:

@@ -18,8 +18,8 @@ from starlette.exceptions import HTTPException as RouterException
 
 import liteship
 from liteship.errors import InputError
-from liteship.runtime.asgi import read_body, request_id_from
 from liteship.runtime.http import Request, Response
+from liteship.runtime.receiving import read_body, request_id_from
 from liteship.runtime.routes import ROUTES, refuse, run
 
 TYPE_CHECKING = False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from liteship.errors import InputError, NotReadyError
-from liteship.runtime.http import Request, Response, check_body_size, error_response
+from liteship.runtime.http import Request, Response, error_response
 from liteship.runtime.protocols.native import READY
+from liteship.runtime.receiving import headers_of, read_body, request_id_from
 from liteship.runtime.routes import ROUTES, refuse, run
 
 TYPE_CHECKING = False
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
 METRICS = ("GET", "/metrics")
 """Answered here alone: on Lambda, which counts by itself, the path is as unknown as any other."""
+
+EVENTS = ("POST", "/")
+"""Where Knative delivers CloudEvents; here alone too: Lambda tells of uploads in its own way."""
+
+HTTP2_QUESTION = ("OPTIONS", READY[1])
+"""Readiness, as Knative's queue-proxy asks where a cluster detects HTTP/2 by itself; an answer without
+an upgrade means HTTP/1.1 (https://github.com/knative/serving/blob/main/pkg/queue/health/probe.go)."""
 
 QUEUE_PER_WORKER = 10
 """Predictions that may wait, for each worker: what Knative's queue-proxy lets wait before a Pod
@@ -80,6 +88,8 @@ class AsgiApplication:
             await self._lifespan(receive, send)
             return
         asked = scope.get("method", ""), scope["path"]
+        if asked == HTTP2_QUESTION:
+            asked, scope = READY, {**scope, "method": READY[0]}
         status = 500  # of an application that failed without an answer
 
         async def send_and_watch(message: MutableMapping[str, Any]) -> None:
@@ -101,6 +111,8 @@ class AsgiApplication:
         try:
             if asked in ROUTES:
                 await _send(await self._answer(ROUTES[asked], scope, receive), send_and_watch)
+            elif asked == EVENTS and self._takes_event(scope):
+                await _send(await self._answer_event(scope, receive), send_and_watch)
             else:
                 await self._function.app(scope, receive, send_and_watch)
         finally:
@@ -108,7 +120,7 @@ class AsgiApplication:
             self._metrics.answered(self._model(), status, time.perf_counter() - start)
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Response:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope)
         request_id = request_id_from(headers)
         is_prediction = scope["method"] == "POST"
         try:
@@ -118,21 +130,52 @@ class AsgiApplication:
             # Again: a place is taken by a whole request only, or slow callers would hold them all.
             if is_prediction:
                 self._require_place()
-        except InputError as error:
-            return refuse(self._function, error, request_id)
-        except NotReadyError as error:
-            response = refuse(self._function, error, request_id)
-            response.headers["retry-after"] = "1"
-            return response
+        except (InputError, NotReadyError) as error:
+            return self._refuse(error, request_id)
         request = Request(scope["method"], scope["path"], headers, body, request_id)
         if is_prediction:
-            future = self._pool.submit(run, route, self._function, request)
-            self._predictions.add(future)
-            future.add_done_callback(self._predictions.discard)
-            return await asyncio.wrap_future(future)
+            return await self._in_pool(route, request)
         if self.draining and (request.method, request.path) == READY:
             return _shutting_down(request_id)
         return run(route, self._function, request)
+
+    def _takes_event(self, scope: Scope) -> bool:
+        """Whether it is an event, and not for a route of the user's own."""
+        from liteship.runtime.triggers.cloudevents import is_event
+
+        is_ours = self._function.settings.answers_uploads or self._function.extend is None
+        return is_ours and is_event(scope["headers"])
+
+    async def _answer_event(self, scope: Scope, receive: Receive) -> Response:
+        from liteship.runtime.triggers import deliveries
+
+        headers = headers_of(scope)
+        request_id = request_id_from(headers)
+        settings = self._function.settings
+        try:
+            deliveries.require_uploads(settings)
+            self._require_place()
+            received = await deliveries.receive_event(headers, receive, settings.max_body_bytes)
+            self._require_place()  # again, as above
+        except (InputError, NotReadyError) as error:
+            return self._refuse(error, request_id)
+        body, oversized = received
+        route = partial(
+            deliveries.answer_event, query=scope.get("query_string", b""), oversized=oversized
+        )
+        return await self._in_pool(route, Request(*EVENTS, headers, body, request_id))
+
+    async def _in_pool(self, route: Route, request: Request) -> Response:
+        future = self._pool.submit(run, route, self._function, request)
+        self._predictions.add(future)
+        future.add_done_callback(self._predictions.discard)
+        return await asyncio.wrap_future(future)
+
+    def _refuse(self, error: InputError | NotReadyError, request_id: str) -> Response:
+        response = refuse(self._function, error, request_id)
+        if isinstance(error, NotReadyError):
+            response.headers["retry-after"] = "1"
+        return response
 
     def _require_place(self) -> None:
         if len(self._predictions) >= self._places:
@@ -173,46 +216,6 @@ class AsgiApplication:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-
-
-def request_id_from(headers: dict[str, str]) -> str:
-    """The caller's request id if it is harmless in a log, else a new one."""
-    given = headers.get("x-request-id", "")
-    if 0 < len(given) <= 128 and given.isascii() and given.isprintable():
-        return given
-    return str(uuid.uuid4())
-
-
-async def read_body(headers: Mapping[str, str], receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body; stops reading once it is over the limit.
-
-    Args:
-        headers: The request's, names in lower case. A length that they declare is refused unread.
-        receive: Gives the body's parts.
-        limit_bytes: Most bytes to read.
-
-    Raises:
-        PayloadTooLargeError: `body-too-large`.
-        InputError: `client-gone` if the connection was closed in the middle.
-    """
-    declared = headers.get("content-length", "")
-    if declared.isdigit():
-        check_body_size(int(declared[:18]), limit_bytes)
-    parts, size_bytes = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise InputError(
-                "client-gone",
-                "the client closed the connection before its request was whole",
-                hint="send the request again",
-            )
-        part = message.get("body", b"")
-        size_bytes += len(part)
-        check_body_size(size_bytes, limit_bytes)
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 async def _send(response: Response, send: Send) -> None:

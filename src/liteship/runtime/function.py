@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from liteship.artifact.folder import Artifact
 from liteship.errors import LiteshipError, NotReadyError
 from liteship.runtime.predictor import Predictor
-from liteship.runtime.settings import Settings
+from liteship.runtime.settings import S3, Settings
 from liteship.runtime.telemetry import create_telemetry
 
 TYPE_CHECKING = False
@@ -23,14 +23,18 @@ if TYPE_CHECKING:
     from liteship.runtime.predictor import Postprocess, Preprocess
     from liteship.runtime.telemetry import Handler
 
+RETRY_S = 5.0
+"""Between two attempts to load a model that is not in the package: its volume or S3 may come back."""
+
 
 class Function:
     """What `app.py` creates once, at start.
 
         handler = Function(__file__)
 
-    It loads the artifact in the folder `model` beside the file, runs the self-test, and is then
-    both the Lambda handler (`handler(event, context)`) and the ASGI application (`handler.asgi`).
+    It loads the artifact in the folder `model` beside the file, or where `LITESHIP_MODEL` says, runs
+    the self-test, and is then both the Lambda handler (`handler(event, context)`) and the ASGI
+    application (`handler.asgi`).
 
     Args:
         home: The `__file__` of the function's `app.py`.
@@ -40,7 +44,8 @@ class Function:
         environ: Settings; the process's environment by default.
 
     A model that cannot be loaded, or answers its golden input wrongly, does not end the process:
-    every request then gets a 503 that says why, and readiness stays false.
+    every request then gets a 503 that says why, and readiness stays false. What is in the package
+    stays as it is; where `LITESHIP_MODEL` names another place, it is tried again every `RETRY_S`.
     """
 
     def __init__(
@@ -60,27 +65,34 @@ class Function:
         self.extend = extend
         self._predictor: Predictor | None = None
         self._failure: LiteshipError | None = None
+        self._failed_s = 0.0
         if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             from liteship.runtime.snapstart import register_hooks
 
             register_hooks(self, environ)
+        self._folder = os.path.join(os.path.dirname(os.path.abspath(home)), "model")
+        self._make_predictor = partial(
+            Predictor,
+            backend=self.settings.backend,
+            max_pixels=self.settings.max_pixels,
+            preprocess=preprocess,
+            postprocess=postprocess,
+        )
+        self._load()
+
+    def _load(self) -> None:
+        """Loads the model, or keeps why it cannot be loaded."""
         start = time.perf_counter()
         try:
-            folder = os.path.join(os.path.dirname(os.path.abspath(home)), "model")
-            predictor = Predictor(
-                Artifact.load(folder),
-                backend=self.settings.backend,
-                max_pixels=self.settings.max_pixels,
-                preprocess=preprocess,
-                postprocess=postprocess,
-            )
+            artifact, folder = self._read_artifact()
+            predictor = self._make_predictor(artifact)
             if os.uname().machine == "aarch64":
                 from liteship.runtime.cpu import require_cpu_info
 
                 require_cpu_info(folder, self.settings.backend)
             predictor.warm_up()
         except LiteshipError as error:
-            self._failure = error
+            self._failure, self._failed_s = error, time.monotonic()
             self.telemetry.error("model not ready", **error.as_dict())
             return
         self._predictor = predictor
@@ -91,6 +103,24 @@ class Function:
             load_ms=round((time.perf_counter() - start) * 1e3, 2),
             init_ms=round(process_age_ms(), 2),
         )
+
+    def _read_artifact(self) -> tuple[Artifact, str]:
+        """The artifact, and the folder that it is in."""
+        settings = self.settings
+        if settings.model.startswith(S3):
+            from liteship.runtime.model_source import fetch
+
+            return fetch(settings.model, settings.model_sha256, settings.model_cache)
+        folder = settings.model or self._folder
+        return Artifact.load(folder, settings.model_sha256), folder
+
+    def _can_come_back(self) -> bool:
+        return self._predictor is None and bool(self.settings.model)
+
+    def _load_until_ready(self) -> None:
+        while self._can_come_back():
+            time.sleep(RETRY_S)
+            self._load()
 
     def require_predictor(self) -> Predictor:
         """The loaded model.
@@ -111,6 +141,9 @@ class Function:
 
     def __call__(self, event: object, context: object) -> object:
         """The Lambda handler; see `liteship.runtime.lambda_handler.handle`."""
+        # Not in a thread: Lambda lets none run between two events
+        if self._can_come_back() and time.monotonic() - self._failed_s >= RETRY_S:
+            self._load()
         return self._handler(event, context)
 
     @cached_property
@@ -118,6 +151,10 @@ class Function:
         """The ASGI application that every HTTP server can run."""
         from liteship.runtime.asgi import AsgiApplication
 
+        if self._can_come_back():
+            from threading import Thread
+
+            Thread(target=self._load_until_ready, name="load model", daemon=True).start()
         return AsgiApplication(self)
 
     @cached_property

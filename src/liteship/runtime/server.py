@@ -7,7 +7,15 @@ import os
 import signal
 import time
 
-import uvicorn
+from liteship.runtime.deferred import defer_package
+from liteship.runtime.listener import BACKLOG
+
+_uvicorn = defer_package("uvicorn")  # else: click, multiprocessing, and a sixth of the start's CPU time
+
+from uvicorn.config import Config  # noqa: E402
+from uvicorn.server import Server  # noqa: E402
+
+vars(_uvicorn).setdefault("Config", Config)  # what uvicorn's own modules ask the package for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,38 +36,36 @@ LINGER_S = 0.2
 """After the listener is closed: what arrived on a connection just before is read, and answered."""
 
 
-def serve(function: Function, *, host: str = "0.0.0.0", port: int | None = None) -> None:  # noqa: S104
+def serve(function: Function, listener: socket.socket) -> None:
     """Serves until SIGTERM or SIGINT, and answers what it accepted.
 
     After SIGTERM it still listens for `settings.drain_s`; a second signal ends the process at once.
 
     Args:
         function: The function that answers.
-        host: Address to listen on; a container is reached from outside.
-        port: Port to listen on; `$PORT` by default.
+        listener: Where it is asked; see `liteship.runtime.listener.listen`. It is closed in the end.
     """
-    port = function.settings.port if port is None else port
+    host, port = listener.getsockname()[:2]
     function.telemetry.info("serving", host=host, port=port, workers=function.asgi.workers)
-    config = uvicorn.Config(
+    config = Config(
         function.asgi,
-        host=host,
-        port=port,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         ws="none",  # a function that answers them would not run on Lambda
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S - function.settings.drain_s,
     )
-    _Server(config, function).run()
+    _Server(config, function).run([listener])
     if function.asgi.unfinished:
         function.telemetry.error("ended before every request was answered")
         os._exit(1)  # else Python waits for its threads, and SIGKILL would end them
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn's own would stop listening at once, and end by the signal instead of with exit code 0."""
 
-    def __init__(self, config: uvicorn.Config, function: Function) -> None:
+    def __init__(self, config: Config, function: Function) -> None:
         super().__init__(config)
         self._function = function
         self._closes_at: float | None = None

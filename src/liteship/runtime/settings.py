@@ -39,6 +39,9 @@ MOST_DRAIN_S = 20
 
 OBSERVABILITY = ("lean", "powertools")
 
+S3 = "s3://"
+"""Begins the address of an artifact that is not in a folder."""
+
 
 class Settings:
     """What a function is told by its environment.
@@ -55,12 +58,18 @@ class Settings:
         observability: `LITESHIP_OBSERVABILITY`, one of `OBSERVABILITY`.
         input_prefix: `LITESHIP_S3_INPUT_PREFIX`; objects below it are answered.
         output_prefix: `LITESHIP_S3_OUTPUT_PREFIX`; results are written below it.
+        answers_uploads: Whether `LITESHIP_S3_INPUT_PREFIX` is set, as function.toml does it with
+            `[triggers.s3]`: without it the HTTP server takes no events.
         port: `PORT`, for the HTTP server.
         workers: `LITESHIP_WORKERS`, predictions the HTTP server runs at once; None is as many as it
             has CPUs.
         queue: `LITESHIP_QUEUE`, predictions that may wait for a worker, 0 for none; None is the
             server's own default.
         drain_s: `LITESHIP_DRAIN_S`, seconds for which the HTTP server still listens after SIGTERM.
+        model: `LITESHIP_MODEL`, where the artifact is: a folder, or `s3://BUCKET/KEY`; empty for the
+            folder beside `app.py`.
+        model_sha256: `LITESHIP_MODEL_SHA256`, the digest of its `model.json`; empty for any.
+        model_cache: Where an artifact from S3 is kept, below `TMPDIR`.
 
     Raises:
         ConfigurationError: `environment-invalid`, with every problem found.
@@ -77,10 +86,16 @@ class Settings:
         self.observability = self._choice("LITESHIP_OBSERVABILITY", OBSERVABILITY)
         self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")
         self.output_prefix = environ.get("LITESHIP_S3_OUTPUT_PREFIX", "results/")
+        self.answers_uploads = "LITESHIP_S3_INPUT_PREFIX" in environ
         self.port = self._number("PORT", 8080, greatest=65_535)
         self.workers = self._number("LITESHIP_WORKERS", None)
         self.queue = self._number("LITESHIP_QUEUE", None, least=0)
         self.drain_s = self._number("LITESHIP_DRAIN_S", DRAIN_S, least=0, greatest=MOST_DRAIN_S)
+        self.model = environ.get("LITESHIP_MODEL", "")
+        self.model_sha256 = environ.get("LITESHIP_MODEL_SHA256", "")
+        # What is found there is verified
+        self.model_cache = f"{environ.get('TMPDIR') or '/tmp'}/liteship/models"  # noqa: S108
+        self._check_model()
         if prefixes_overlap(self.input_prefix, self.output_prefix):
             self._problems.append(
                 f"LITESHIP_S3_INPUT_PREFIX {self.input_prefix!r} and LITESHIP_S3_OUTPUT_PREFIX "
@@ -92,6 +107,22 @@ class Settings:
                 "the environment variables cannot be used",
                 problems=self._problems,
                 hint="correct function.toml and deploy again",
+            )
+
+    def _check_model(self) -> None:
+        place, sha256 = self.model, self.model_sha256
+        bucket, _, key = place.removeprefix(S3).partition("/")
+        if place and not (bucket and key.strip("/") if place.startswith(S3) else place[0] == "/"):
+            self._problems.append(
+                f"LITESHIP_MODEL: expected s3://BUCKET/KEY or a whole path, received {place!r:.60}"
+            )
+        if sha256 and not (len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")):
+            self._problems.append(
+                f"LITESHIP_MODEL_SHA256: expected 64 hexadecimal digits, received {sha256!r:.80}"
+            )
+        if place.startswith(S3) and not sha256:
+            self._problems.append(
+                "LITESHIP_MODEL_SHA256: missing; what comes from S3 is loaded by its digest alone"
             )
 
     def _number(

@@ -53,6 +53,20 @@ def test_the_digest_is_that_of_the_model(artifact_folder: Path) -> None:
     assert [len(each) for each in artifact.golden_inputs] == [GOLDEN_BYTES]
 
 
+def test_a_digest_of_the_manifest_pins_the_artifact(folder: Path) -> None:
+    manifest = folder / "model.json"
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    assert Artifact.load(folder, digest).manifest.name == "digits"
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    assert Artifact.load(folder).manifest.name == "digits"
+    with pytest.raises(ArtifactError) as raised:
+        Artifact.load(folder, digest)
+    assert raised.value.reference == "artifact-other"
+    assert raised.value.expected == f"sha256 {digest}"
+    found = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    assert raised.value.received == f"sha256 {found}"
+
+
 def test_a_digest_that_does_not_match_is_named_with_the_other(folder: Path) -> None:
     model = folder / "model.tflite"
     expected = hashlib.sha256(model.read_bytes()).hexdigest()

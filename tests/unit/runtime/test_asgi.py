@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from liteship.errors import InputError, PayloadTooLargeError
-from liteship.runtime.asgi import read_body, request_id_from
+from liteship.runtime.receiving import read_body, request_id_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -25,6 +25,7 @@ def test_every_setting_has_a_default() -> None:
     assert (settings.input_prefix, settings.output_prefix) == ("incoming/", "results/")
     assert (settings.port, settings.workers, settings.queue) == (8080, None, None)
     assert settings.drain_s == module.DRAIN_S
+    assert (settings.model, settings.model_sha256) == ("", "")
 
 
 def test_an_empty_number_or_choice_is_the_default() -> None:
@@ -100,3 +101,29 @@ def test_an_empty_prefix_overlaps_with_every_other(name: str) -> None:
 )
 def test_overlap_is_symmetric(first: str, second: str, overlap: bool) -> None:
     assert prefixes_overlap(first, second) == prefixes_overlap(second, first) == overlap
+
+
+def test_a_model_in_another_place() -> None:
+    place, digest = "s3://bucket/models/digits/3", "a1" * 32
+    settings = Settings(
+        {"LITESHIP_MODEL": place, "LITESHIP_MODEL_SHA256": digest, "TMPDIR": "/scratch"}
+    )
+    assert (settings.model, settings.model_sha256) == (place, digest)
+    assert settings.model_cache == "/scratch/liteship/models"
+    assert Settings({"LITESHIP_MODEL": "/mnt/models/digits/3"}).model_sha256 == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "digest", "problem"),
+    [
+        ("models/digits", "", "expected s3://BUCKET/KEY or a whole path, received 'models/digits'"),
+        ("s3://bucket", "a" * 64, "expected s3://BUCKET/KEY"),
+        ("s3:///key", "a" * 64, "expected s3://BUCKET/KEY"),
+        ("s3://bucket/key", "", "loaded by its digest alone"),
+        ("/mnt/models", "a" * 63, "expected 64 hexadecimal digits"),
+        ("", "G" * 64, "expected 64 hexadecimal digits"),
+    ],
+)
+def test_a_place_that_holds_no_model_is_refused(place: str, digest: str, problem: str) -> None:
+    (told,) = problems(LITESHIP_MODEL=place, LITESHIP_MODEL_SHA256=digest)
+    assert problem in told

@@ -7,6 +7,7 @@ Metric lines: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Clo
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -112,5 +113,11 @@ class LeanWriter:
 def _write(line: Mapping[str, object]) -> None:
     # One write a line, so that lines of several threads do not mix.
     # ASCII, which every stream can hold: a caller may send half a character, which UTF-8 cannot.
-    sys.stdout.write(json.dumps(line, default=str) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(line, default=str) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the log is gone: the answers matter more, and flushing at the end must not fail
+        # (https://docs.python.org/3/library/signal.html#note-on-sigpipe)
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())

@@ -19,9 +19,13 @@ from liteship.runtime.http import encode_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from liteship.runtime.function import Function
+    from liteship.runtime.settings import Settings
+
+    Read = Callable[["Function", "S3Object"], bytes]
 
 MAX_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html; a result whose key would be
@@ -36,14 +40,14 @@ class S3Object:
 
     Args:
         bucket: Its bucket.
-        key: Its key, decoded.
+        key: Its key, decoded; None where only its content is known with the event.
         size_bytes: Its size, 0 where the event does not say.
         identity: Version id, ETag or, where the event has neither, its sequencer.
     """
 
     __slots__ = ("bucket", "identity", "key", "size_bytes")
 
-    def __init__(self, bucket: str, key: str, size_bytes: int, identity: str) -> None:
+    def __init__(self, bucket: str, key: str | None, size_bytes: int, identity: str) -> None:
         self.bucket = bucket
         self.key = key
         self.size_bytes = size_bytes
@@ -139,7 +143,7 @@ def answer_objects(
     failures: list[Exception] = []
     for each in objects:
         try:
-            results.append(_answer_object(function, each))
+            results.append(answer_object(function, each))
         except Exception as error:  # noqa: BLE001  # raised again below, after the other records
             function.telemetry.refused(error, 500, message_id=message_id)
             failures.append(error)
@@ -148,23 +152,31 @@ def answer_objects(
     return results
 
 
-def _answer_object(function: Function, s3_object: S3Object) -> dict[str, object]:
+def answer_object(
+    function: Function, s3_object: S3Object, read: Read | None = None
+) -> dict[str, object]:
+    """Answers one object; a broken one with an error as its result.
+
+    Args:
+        function: The function that answers.
+        s3_object: The object.
+        read: Gives its content where it is already here; it is downloaded otherwise.
+
+    Returns:
+        Its bucket, key and either the result's key or why it was ignored.
+
+    Raises:
+        NotReadyError: The model is not loaded.
+        botocore.exceptions.BotoCoreError, ClientError: S3 cannot be reached or refuses.
+    """
     identity: dict[str, object] = {"bucket": s3_object.bucket, "key": s3_object.key}
-    settings = function.settings
-    ignored = None
-    if s3_object.key.startswith(settings.output_prefix):
-        ignored = f"it lies below the output prefix {settings.output_prefix}"
-    elif not s3_object.key.startswith(settings.input_prefix):
-        ignored = f"it does not lie below the input prefix {settings.input_prefix}"
-    elif s3_object.key.endswith("/"):
-        ignored = "it stands for a folder"
-    if ignored:
+    if ignored := _why_ignored(function.settings, s3_object.key):
         function.telemetry.warning("object ignored", **identity, reason=ignored)
         return identity | {"ignored": ignored}
 
     start = time.perf_counter()
     try:
-        body = _download(function, s3_object)
+        body = (read or _download)(function, s3_object)
         prediction = function.require_predictor().predict(body, sniff_media_type(body))
     except NotReadyError:
         raise
@@ -184,6 +196,16 @@ def _answer_object(function: Function, s3_object: S3Object) -> dict[str, object]
     total_ms = round((time.perf_counter() - start) * 1e3, 2)
     function.telemetry.info("object answered", **identity, result=result_key, total_ms=total_ms)
     return identity | {"result": result_key}
+
+
+def _why_ignored(settings: Settings, key: str | None) -> str | None:
+    if key is None:
+        return None
+    if key.startswith(settings.output_prefix):
+        return f"it lies below the output prefix {settings.output_prefix}"
+    if not key.startswith(settings.input_prefix):
+        return f"it does not lie below the input prefix {settings.input_prefix}"
+    return "it stands for a folder" if key.endswith("/") else None
 
 
 def _download(function: Function, s3_object: S3Object) -> bytes:
@@ -209,12 +231,7 @@ def _download(function: Function, s3_object: S3Object) -> bytes:
         version = response["ETag"].strip('"')
     s3_object.identity = version
     _check_size(s3_object, response["ContentLength"], limit_bytes)
-    if response["ContentLength"] == 0:
-        raise InputError(
-            "object-empty",
-            f"s3://{s3_object.bucket}/{s3_object.key} is empty",
-            hint="upload the picture again",
-        )
+    check_not_empty(s3_object, response["ContentLength"])
     body: bytes = response["Body"].read()
     return body
 
@@ -230,10 +247,27 @@ def _check_size(s3_object: S3Object, size_bytes: int, limit_bytes: int) -> None:
         )
 
 
+def check_not_empty(s3_object: S3Object, size_bytes: int) -> None:
+    """Refuses an object without content.
+
+    Raises:
+        InputError: `object-empty`.
+    """
+    if size_bytes == 0:
+        raise InputError(
+            "object-empty",
+            f"s3://{s3_object.bucket}/{s3_object.key or 'an object without a key'} is empty",
+            hint="upload the picture again",
+        )
+
+
 def _result_key(function: Function, s3_object: S3Object) -> str:
     settings = function.settings
+    identity = s3_object.identity.strip(chr(34))
+    if s3_object.key is None:
+        return f"{settings.output_prefix}{identity}.json"
     name = s3_object.key.removeprefix(settings.input_prefix)
-    key = f"{settings.output_prefix}{name}.{s3_object.identity.strip(chr(34))}.json"
+    key = f"{settings.output_prefix}{name}.{identity}.json"
     if len(key.encode()) <= MAX_KEY_BYTES:
         return key
     digest = hashlib.sha256(f"{name}.{s3_object.identity}".encode()).hexdigest()

@@ -1,0 +1,35 @@
+"""The listening socket, opened before the model is loaded."""
+
+from __future__ import annotations
+
+import socket
+
+from liteship.errors import ConfigurationError
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted, as far as the kernel's net.core.somaxconn lets them."""
+
+
+def listen(port: int, host: str = "0.0.0.0") -> socket.socket:  # noqa: S104
+    """Opens the port; whoever connects from now on waits until the server accepts.
+
+    Knative's queue-proxy asks a starting container, gives each question 100 ms, and leaves 50 ms
+    between two (https://github.com/knative/serving/blob/main/pkg/queue/readiness/probe.go). One
+    that waits here is answered the moment the model is ready; refused, it would come again later.
+
+    Args:
+        port: 1-65535, or 0 for any that is free.
+        host: Address to listen on; a container is reached from outside.
+
+    Raises:
+        ConfigurationError: `port-unavailable`.
+    """
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0].lower()  # Python adds the address
+        raise ConfigurationError(
+            "port-unavailable",
+            f"port {port} of {host} cannot be opened: {reason}",
+            hint="choose another port, or end the process that listens there",
+        ) from error
