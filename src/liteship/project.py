@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from liteship.config import FunctionConfig
 from liteship.errors import ConfigurationError
 
+MODEL_FOLDER = "model"
+"""Of a function, where its artifact is; `liteship.runtime.function` looks there."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionFolder:
@@ -27,7 +30,7 @@ class FunctionFolder:
     @property
     def model_folder(self) -> Path:
         """Where its artifact lies."""
-        return self.folder / "model"
+        return self.folder / MODEL_FOLDER
 
     @property
     def root(self) -> Path:
@@ -123,7 +126,7 @@ def read_config(path: Path) -> FunctionConfig:
             received=config.name,
             hint="use the folder's name",
         )
-    return config
+    return config.with_model_in(path.parent / MODEL_FOLDER)
 
 
 def _problem(error: object) -> str:

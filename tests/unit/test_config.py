@@ -115,3 +115,53 @@ def test_a_threshold_is_a_share(text: str) -> None:
 )
 def test_resources_are_named_after_the_function(name: str, logical_id: str) -> None:
     assert FunctionConfig.model_validate(CONFIG | {"name": name}).logical_id == logical_id
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *(
+            "",
+            "Image",
+            "models",
+            "s3://",
+            "s3://b",
+            "s3://Bucket/m",
+            "s3://bucket/",
+            "s3://bucket/a//b",
+        ),
+        *("s3://bucket/a b", "s3://bucket/../x", "/", "/mnt", "/mnt/", "/opt/models", "/mnt/../etc"),
+        *("/mnt/a\n", "file:///mnt/models"),
+    ],
+)
+def test_a_location_that_is_none_is_refused(location: str) -> None:
+    with pytest.raises(ValidationError, match=r"model\.location"):
+        FunctionConfig.model_validate(with_location(location, {"volume_claim": "models"}))
+
+
+@pytest.mark.parametrize(
+    ("location", "knative", "problem"),
+    [
+        ("/mnt/models", None, "volume_claim must name what is mounted at model.location /mnt/models"),
+        ("/mnt/models", {"secret": "aws"}, "volume_claim must name"),
+        ("image", {"volume_claim": "models"}, "not for image"),
+        ("s3://bucket", {"volume_claim": "models"}, "not for s3://bucket"),
+        ("image", {"secret": "No"}, "knative.secret"),
+        ("image", {"service_account": "a_b"}, "knative.service_account"),
+        ("/mnt/m", {"volume_claim": "a" * 64}, "knative.volume_claim"),
+    ],
+)
+def test_a_volume_belongs_to_a_mounted_model(
+    location: str, knative: dict[str, Any] | None, problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        FunctionConfig.model_validate(with_location(location, knative))
+
+
+def test_the_model_is_in_the_image_by_default() -> None:
+    assert FunctionConfig.model_validate(CONFIG).located_model() is None
+
+
+def with_location(location: str, knative: dict[str, Any] | None) -> dict[str, Any]:
+    model = CONFIG["model"] | {"location": location}
+    return CONFIG | {"model": model} | ({} if knative is None else {"knative": knative})

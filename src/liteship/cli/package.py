@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from liteship.cli.delivery import deliver, require_deliverable
 from liteship.cli.exits import end_on_sigterm
 from liteship.cli.output import Json, console, print_json, print_table, stderr
 from liteship.packaging.image import package_image
 from liteship.packaging.limits import check_image_limits, check_limits, require_limits
+from liteship.packaging.loading import Loader
 from liteship.packaging.package import package_zip
 from liteship.packaging.sbom import package_image_sbom
 from liteship.project import load_function
@@ -43,21 +45,38 @@ def command(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Image: build every step again.")
     ] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Image: push it, and note its digest in knative/images.")
+    ] = False,
+    load: Annotated[
+        Loader | None,
+        typer.Option(help="Image: load it onto the nodes of a cluster here, and note its name there."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Build a function's zip files into build/NAME, or its image, and check Lambda's limits.
+
+    With --push or --load a cluster can run the image, and the manifests in knative/ name it.
 
     Examples:
         liteship package digits
 
         liteship package digits --as zip --python 3.14 --json
 
-        liteship package digits --as image --tag registry.example.com/digits:v1
+        liteship package digits --as image --tag registry.example.com/digits:v1 --push
+
+        liteship package digits --as image --tag dev.local/digits:v1 --load kind
     """
     function = load_function(name)
     form = form or function.config.lambda_.package
     given = {
-        "image": {"--base-image": base_image, "--build-image": build_image, "--tag": tag},
+        "image": {
+            "--base-image": base_image,
+            "--build-image": build_image,
+            "--tag": tag,
+            "--push": "" if push else None,
+            "--load": load,
+        },
         "zip": {"--python": python},
     }
     given["image"]["--no-cache"] = "" if no_cache else None
@@ -66,6 +85,7 @@ def command(
             msg = f"does not go with --as {form}"
             raise typer.BadParameter(msg, param_hint=option)
     if form == "image":
+        require_deliverable(function, tag, push=push, load=load)
         end_on_sigterm()  # as Ctrl-C: tidy up first
         with stderr.status("building the image"):
             image = package_image(
@@ -80,11 +100,14 @@ def command(
             package = package_zip(function, python=python)
         checks = check_limits(function, package)
         fields, print_built = package_fields(package), partial(print_package, package)
-    if json:
-        print_json(fields | {"form": form, "limits": [limit_fields(each) for each in checks]})
-    else:
+    fields |= {"form": form, "limits": [limit_fields(each) for each in checks]}
+    if not json:
         print_built()
         print_limits(checks)
+    if (push or load) and all(check.ok for check in checks):
+        fields |= deliver(function, image.reference, load=load, quiet=json)
+    if json:
+        print_json(fields)
     require_limits(checks)
 
 

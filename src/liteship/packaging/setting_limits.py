@@ -25,6 +25,7 @@ from liteship.packaging.quotas import (
 
 if TYPE_CHECKING:
     from liteship.config import FunctionConfig
+    from liteship.located_model import LocatedModel
 
 PIXEL_BYTES = 16
 """A pixel in memory at worst, as `liteship check` measures it: WebP's decoder holds two canvases of
@@ -67,8 +68,10 @@ def python_check(python: str, today: dt.date | None) -> LimitCheck:
 
 def _size_checks(config: FunctionConfig) -> list[LimitCheck]:
     runtime, tmp_mib = config.runtime, config.lambda_.tmp_mib
+    model = config.lambda_model()
+    environment = config.environment() | (model.environment if model else {})
     environment_bytes = sum(
-        len(name.encode()) + len(value.encode()) for name, value in config.environment().items()
+        len(name.encode()) + len(value.encode()) for name, value in environment.items()
     )
     return [
         within(
@@ -86,13 +89,24 @@ def _size_checks(config: FunctionConfig) -> list[LimitCheck]:
             "MiB",
             f"set lambda.tmp_mib to {TMP_MIB[0]:,}-{TMP_MIB[1]:,}",
             note="liteship writes nothing there: what is above 512 costs, for your own code alone"
-            if tmp_mib > TMP_MIB[0]
+            if tmp_mib > TMP_MIB[0] and model is None
             else "",
         ),
         at_most(
             "environment", environment_bytes, ENVIRONMENT_BYTES, "bytes", "shorten the S3 prefixes"
         ),
+        *([] if model is None else [_download_check(model, tmp_mib)]),
     ]
+
+
+def _download_check(model: LocatedModel, tmp_mib: int) -> LimitCheck:
+    return at_most(
+        "model-download",
+        model.size_bytes,
+        tmp_mib * MIB,
+        "bytes",
+        'raise lambda.tmp_mib, or set model.location = "image"',
+    )
 
 
 def _http_checks(config: FunctionConfig) -> list[LimitCheck]:

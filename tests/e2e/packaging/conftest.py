@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import shutil
+import socket
 import subprocess
 import tarfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from liteship.project import FunctionFolder, load_function
@@ -113,3 +116,48 @@ def wait_for() -> Callable[..., None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def start_registry(
+    tmp_path_factory: pytest.TempPathFactory, wait_for: Callable[..., None]
+) -> Iterator[Callable[..., str]]:
+    """Starts registries that answer by HTTP on an address of this machine; gives host and port."""
+    command = shutil.which("docker-registry")
+    assert command is not None, "there is no docker-registry: apt-get install docker-registry"
+    with contextlib.ExitStack() as stack:
+
+        def start(host: str = "127.0.0.1", **settings: Any) -> str:
+            home = tmp_path_factory.mktemp("registry")
+            with socket.create_server((host, 0)) as listener:
+                address = f"{host}:{listener.getsockname()[1]}"
+            content = {
+                "version": "0.1",
+                "log": {"level": "error"},
+                "storage": {"filesystem": {"rootdirectory": str(home / "data")}},
+                "http": {"addr": address},
+                **settings,
+            }
+            (home / "config.yml").write_text(json.dumps(content))  # JSON is YAML
+            log = stack.enter_context((home / "log").open("wb"))
+            process = subprocess.Popen(
+                [command, "serve", str(home / "config.yml")], stdout=log, stderr=subprocess.STDOUT
+            )
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            wait_for(lambda: answers(f"http://{address}/v2/"), process)
+            return address
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def registry(start_registry: Callable[..., str]) -> str:
+    """A registry on loopback, which engines talk to without TLS."""
+    return start_registry()
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).status_code in {200, 401}
+    return False

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import shutil
-import socket
-import subprocess
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +17,7 @@ from liteship.packaging.elf import read_binary
 from liteship.packaging.image import ImagePackage, normalise_image, package_image, require_fresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from liteship.project import FunctionFolder
 
@@ -186,39 +182,6 @@ def own_binaries(image: ImagePackage, tmp_path: Path, run_command: Run) -> list[
     found = [binary for binary in binaries if binary is not None]
     assert len(found) > 5
     return found
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, wait_for: Callable[..., None]) -> Iterator[str]:
-    """A registry on loopback, which engines talk to without TLS: host and port."""
-    home = tmp_path_factory.mktemp("registry")
-    command = shutil.which("docker-registry")
-    assert command is not None, "there is no docker-registry: apt-get install docker-registry"
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-    settings = {
-        "version": "0.1",
-        "log": {"level": "error"},
-        "storage": {"filesystem": {"rootdirectory": str(home / "data")}},
-        "http": {"addr": address},
-    }
-    (home / "config.yml").write_text(json.dumps(settings))  # JSON is YAML
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [command, "serve", str(home / "config.yml")], stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            wait_for(lambda: answers(f"http://{address}/v2/"), process)
-            yield address
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def answers(url: str) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url).status_code == 200
-    return False
 
 
 def test_two_builds_are_one_manifest_in_a_registry(

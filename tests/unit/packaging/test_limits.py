@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.util
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,21 @@ def test_the_environment_has_a_limit(package: Package) -> None:
     (check,) = [check for check in checks if check.name == "environment"]
     assert int(check.value) > 1024
     assert check.ok
+
+
+@pytest.mark.parametrize(("size_mib", "verdict"), [(512, "ok"), (513, "over")])
+def test_a_model_from_s3_must_fit_into_tmp(
+    artifact_folder: Path, tmp_path: Path, package: Package, size_mib: int, verdict: str
+) -> None:
+    content = json.loads((artifact_folder / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(content | {"size_bytes": size_mib * MIB}))
+    model = {"source": "m.keras", "calibration": "c.npz", "location": "s3://bucket/models"}
+    function = make_function(tmp_path, model=model)
+    function = replace(function, config=function.config.with_model_in(tmp_path))
+    checks = {check.name: check for check in check_limits(function, package, today=TODAY)}
+    assert checks["model-download"].verdict == verdict
+    environment = function.config.lambda_model().environment  # type: ignore[union-attr]
+    assert int(checks["environment"].value) >= sum(map(len, environment.values()))
 
 
 @pytest.mark.parametrize(("memory_mib", "refused"), [(200, set()), (199, {"input-memory"})])

@@ -102,6 +102,23 @@ class Aws:
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
         return answer
 
+    def read(self, service: str, operation: str, member: str, **parameters: Any) -> bytes:
+        """Asks AWS once, and reads the stream in its answer to the end.
+
+        Args:
+            service: As `call`'s, like the rest.
+            operation: As boto3 calls it: `get_object`.
+            member: Of the answer, which holds the stream: `Body`.
+            parameters: The operation's own.
+
+        Raises:
+            AwsError: As `call`.
+        """
+        client = self.client(service)
+        with _explained(service, _api_name(client, operation), self.region):
+            content: bytes = getattr(client, operation)(**parameters)[member].read()
+        return content
+
     def pages(self, service: str, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Asks AWS until there are no further pages.
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from liteship.deploy.aws.client import AwsError
-from liteship.errors import ConfigurationError, DeploymentError
+from liteship.deploy.log_events import LogEvent
+from liteship.errors import DeploymentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,63 +20,6 @@ POLL_S = 2.0
 LATE_MS = 30_000
 """How much later than a younger event an older one may turn up: streams are ingested independently,
 so the last part of the log is read again and again, and what was seen is remembered."""
-
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogEvent:
-    """One event of the log.
-
-    Attributes:
-        id: CloudWatch's own, unique in the group.
-        time_ms: When it was written, milliseconds since 1970.
-        stream: The log stream: one a running copy of the function.
-        message: The text, without its line end.
-    """
-
-    id: str
-    time_ms: int
-    stream: str
-    message: str
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The message's own fields where it is a JSON object, none otherwise."""
-        if not self.message.startswith("{"):
-            return {}
-        try:
-            content = json.loads(self.message)
-        except ValueError:
-            return {}
-        return content if isinstance(content, dict) else {}
-
-
-def parse_since(text: str, now_s: float) -> int:
-    """The moment that `10m`, `2h`, `1d`, `30s` or an ISO 8601 time stands for.
-
-    Args:
-        text: What was given; a time without an offset is local time.
-        now_s: Seconds since 1970.
-
-    Returns:
-        Milliseconds since 1970.
-
-    Raises:
-        ConfigurationError: `since-invalid`.
-    """
-    if found := re.fullmatch(r"(\d{1,9})([smhd])", text):
-        return max(0, int((now_s - int(found[1]) * _UNITS_S[found[2]]) * 1000))
-    try:
-        return int(dt.datetime.fromisoformat(text).astimezone().timestamp() * 1000)
-    except (ValueError, OverflowError, OSError) as error:
-        raise ConfigurationError(
-            "since-invalid",
-            f"{text!r} is neither a span nor a time",
-            expected="10m, 2h, 1d, 30s or 2026-11-22T18:30",
-            received=text,
-            hint="for instance: --since 1h",
-        ) from error
 
 
 def filter_pattern(text: str) -> str:

@@ -1,0 +1,132 @@
+"""The parts of `function.toml` that hold on every platform."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from liteship.runtime.settings import (
+    LOW_CONFIDENCE,
+    MAX_BODY_BYTES,
+    MAX_OBJECT_BYTES,
+    MAX_PIXELS,
+    prefixes_overlap,
+)
+
+_PART = "[A-Za-z0-9_-][A-Za-z0-9._-]*"
+
+Location = Annotated[
+    str,
+    Field(
+        pattern=rf"^(image|s3://[a-z0-9][-.a-z0-9]{{1,61}}[a-z0-9](/{_PART})*|/mnt(/{_PART})+)$",
+        max_length=256,
+    ),
+]
+"""Where artifacts are. A volume is mounted below /mnt: elsewhere it might hide what is in the image."""
+
+Scheme = Literal["int8", "dynamic"]
+Runtime = Literal["litert", "tflite-runtime"]
+
+NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "unit": ((0.0,), (255.0,)),
+    "tf": ((127.5,), (127.5,)),
+    # ImageNet channel means in BGR order, as VGG16 was trained
+    "caffe": ((103.939, 116.779, 123.68), (1.0,)),
+    # torchvision's ImageNet mean and deviation in RGB order, in pixel units
+    "torch": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "none": ((0.0,), (1.0,)),
+}
+"""Mean and standard deviation, in pixel units, of the conventions that
+`keras.applications.imagenet_utils.preprocess_input` names; one value stands for every channel."""
+
+
+# Policies read * ? $ as patterns and variables
+# (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html)
+Prefix = Annotated[str, Field(pattern=r"^[^*?$\x00-\x1f\x7f]+$", max_length=512)]
+
+
+class Section(BaseModel):
+    """What every part has in common: unknown keys and values of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelSection(Section):
+    """`[model]`: the trained model and what its conversion must keep."""
+
+    source: str
+    location: Location = "image"
+    scheme: Scheme = "int8"
+    compatible_with: Runtime = "litert"
+    calibration: str
+    evaluation: str | None = None
+    max_drop: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+
+class ImageInput(Section):
+    """`[input]` of a model that takes pictures."""
+
+    kind: Literal["image"]
+    color: Literal["L", "RGB", "BGR"] = "RGB"
+    resize: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    normalization: Literal["unit", "tf", "caffe", "torch", "none"] = "unit"
+
+    @model_validator(mode="after")
+    def _channels_fit(self) -> ImageInput:
+        needed = {"caffe": "BGR", "torch": "RGB"}.get(self.normalization, self.color)
+        if self.color != needed:
+            msg = f"normalization {self.normalization} needs color {needed}"
+            raise ValueError(msg)
+        return self
+
+
+class TensorInput(Section):
+    """`[input]` of a model that takes numbers."""
+
+    kind: Literal["tensor"]
+
+
+class OutputSection(Section):
+    """`[output]`: from tensor to predictions."""
+
+    labels: tuple[str, ...] = Field(default=(), strict=False)
+    activation: Literal["none", "softmax", "sigmoid"] = "none"
+    top_k: Annotated[int, Field(ge=1, le=1000)] = 3
+    low_confidence: Annotated[float, Field(ge=0, le=1)] = LOW_CONFIDENCE
+
+
+class RuntimeSection(Section):
+    """`[runtime]`: what the function runs on. Limits: see `liteship.packaging.limits`."""
+
+    python: Literal["3.12", "3.13", "3.14"] = "3.13"
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    memory_mib: Annotated[int, Field(ge=128, le=10_240)] = 512
+    timeout_s: Annotated[int, Field(ge=1, le=900)] = 10
+    observability: Literal["lean", "powertools"] = "lean"
+    max_body_bytes: Annotated[int, Field(ge=1)] = MAX_BODY_BYTES
+    max_object_bytes: Annotated[int, Field(ge=1)] = MAX_OBJECT_BYTES
+    max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
+
+
+class S3Trigger(Section):
+    """`[triggers.s3]`: uploads below one prefix are answered below another."""
+
+    input_prefix: Prefix = "incoming/"
+    output_prefix: Prefix = "results/"
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]$")] | None = None
+    queue: bool = False
+
+    @model_validator(mode="after")
+    def _no_loop(self) -> S3Trigger:
+        if prefixes_overlap(self.input_prefix, self.output_prefix):
+            msg = "input_prefix and output_prefix overlap: every result would be an input"
+            raise ValueError(msg)
+        return self
+
+
+class TriggersSection(Section):
+    """`[triggers]`: what calls the function."""
+
+    http: bool = True
+    s3: S3Trigger | None = None
