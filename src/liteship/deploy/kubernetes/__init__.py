@@ -1,1 +1,1 @@
-"""Knative and Kubernetes: the manifests in `knative/`, and what `kn` has to be told."""
+"""Knative and Kubernetes: manifests, the kn command, and what runs on a cluster."""

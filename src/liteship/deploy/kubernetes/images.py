@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from liteship.errors import ConfigurationError
+from liteship.files import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 KEYS = ("newName", "newTag", "digest")
@@ -43,17 +44,20 @@ def images_path(root: Path) -> Path:
     return root / "knative" / "images" / "kustomization.yaml"
 
 
-def images_file(path: Path, names: Iterable[str]) -> str:
+def images_file(
+    path: Path, names: Iterable[str], changed: Mapping[str, Mapping[str, str]] | None = None
+) -> str:
     """What the file should hold.
 
     Args:
         path: The file as it is now; it may be missing.
         names: The project's functions.
+        changed: Entries by function that replace what the file says.
 
     Raises:
         ConfigurationError: `images-invalid`.
     """
-    present = _read(path)
+    present = {**_read(path), **(changed or {})}
     lines = []
     for name in names:
         entry = present.get(name) or {
@@ -80,6 +84,35 @@ def image_of(root: Path, name: str) -> str:
     if "newTag" in entry and "digest" not in entry:
         return f"{place}:{entry['newTag']}"
     return f"{place}@{entry.get('digest', NO_DIGEST)}"
+
+
+def set_image(root: Path, names: Iterable[str], name: str, image: str) -> bool:
+    """Says in `knative/images` where a function's image is; the other entries stay as they are.
+
+    Args:
+        root: The project's folder.
+        names: The project's functions, as rendering orders them.
+        name: The function.
+        image: `PLACE@sha256:…` or `PLACE:TAG`.
+
+    Returns:
+        Whether the file has changed.
+
+    Raises:
+        ConfigurationError: `images-invalid`.
+    """
+    place, at, digest = image.partition("@")
+    if at:
+        entry = {"newName": place, "digest": digest}
+    else:
+        place, _, tag = image.rpartition(":")
+        entry = {"newName": place, "newTag": tag}
+    path = images_path(root)
+    content = images_file(path, names, {name: entry}).encode()
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    replace_file(path, content)
+    return True
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

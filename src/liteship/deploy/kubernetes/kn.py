@@ -36,6 +36,8 @@ WITHOUT_FLAG = {
     f"{CONTAINER}.securityContext.runAsUser": "the image's USER is the same; strict replaces --user",
     f"{CONTAINER}.securityContext.runAsGroup": "the image's USER is the same",
     f"{CONTAINER}.securityContext.readOnlyRootFilesystem": "the root file system can be written to",
+    "spec.template.spec.volumes.0.persistentVolumeClaim.readOnly": "Knative refuses the claim unless "
+    "kubernetes.podspec-persistent-volume-write is enabled",
 }
 """What `kn` has no flag for, and what holds instead."""
 
@@ -74,6 +76,14 @@ def arguments(manifest: Mapping[str, Any], *, update: bool = False) -> list[str]
     words += ["--port", f"{port['name']}:{port['containerPort']}"]
     for variable in container.get("env", []):
         words += ["--env", f"{variable['name']}={variable['value']}"]
+    for source in container.get("envFrom", []):
+        words += ["--env-from", f"secret:{source['secretRef']['name']}"]
+    for volume in spec.get("volumes", []):
+        words += ["--volume", f"{volume['name']}={_volume_source(volume)}"]
+    for mount in container.get("volumeMounts", []):
+        words += ["--mount", f"{mount['mountPath']}={mount['name']}"]
+    if "serviceAccountName" in spec:
+        words += ["--service-account", spec["serviceAccountName"]]
     words += ["--concurrency-limit", str(spec["containerConcurrency"])]
     words += ["--timeout", str(spec["timeoutSeconds"])]
     words += _scaling(template["metadata"]["annotations"])
@@ -91,8 +101,9 @@ def arguments(manifest: Mapping[str, Any], *, update: bool = False) -> list[str]
 def missing(manifest: Mapping[str, Any]) -> list[Missing]:
     """What the command cannot say of this manifest."""
     return [
-        Missing(field=field, value=_value(manifest, field), instead=instead)
+        Missing(field=field, value=value, instead=instead)
         for field, instead in WITHOUT_FLAG.items()
+        if (value := _value(manifest, field)) is not None
     ]
 
 
@@ -122,8 +133,18 @@ def _probe(kind: str, probe: Mapping[str, Any]) -> list[str]:
     return [*words, f"--probe-{kind}-opts", options] if options else words
 
 
+def _volume_source(volume: Mapping[str, Any]) -> str:
+    if "emptyDir" in volume:
+        return f"emptyDir:{volume['name']}:size={volume['emptyDir']['sizeLimit']}"
+    return f"pvc:{volume['persistentVolumeClaim']['claimName']}"
+
+
 def _value(manifest: Mapping[str, Any], field: str) -> object:
+    """What is there; None where the manifest has no such field."""
     value: Any = manifest
     for part in field.split("."):
-        value = value[int(part) if part.isdigit() else part]
+        try:
+            value = value[int(part) if part.isdigit() else part]
+        except KeyError:
+            return None
     return value

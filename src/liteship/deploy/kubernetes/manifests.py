@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from liteship.config import FunctionConfig, S3Trigger
+    from liteship.located_model import LocatedModel
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -47,6 +49,12 @@ GRACE_S = 30
 READ_PREFIXES = ("read/", "moved/", "done/")
 """Where a source puts what it has read: the first that is neither input nor output. Each of those two
 can be in the way of one of these at most, as no two begin alike."""
+
+MIB = 1024 * 1024
+
+TMP_ALLOWANCE_MIB = 16
+"""Of /tmp, beyond the model that is downloaded into it. Kubernetes ends a Pod that has written more
+(https://kubernetes.io/docs/concepts/storage/volumes/#emptydir)."""
 
 DIGEST_LENGTH = 8
 """Hexadecimal digits of the settings' digest in a Revision's name."""
@@ -166,6 +174,7 @@ def _view(config: FunctionConfig, image: str | None = None) -> dict[str, Any]:
     """What the templates say of one function."""
     settings = config.knative
     s3 = config.triggers.s3
+    model = config.located_model()
     return {
         **settings.model_dump(exclude={"cpu_request", "cpu_limit"}),
         "name": config.name,
@@ -175,11 +184,23 @@ def _view(config: FunctionConfig, image: str | None = None) -> dict[str, Any]:
         "cpu_limit": _cpu(settings.cpu_limit),
         "memory_mib": config.runtime.memory_mib,
         "timeout_s": min(GREATEST_TIMEOUT_S, START_ALLOWANCE_S + config.runtime.timeout_s),
-        "environment": config.environment(),
+        "environment": config.environment() | (model.environment if model else {}),
+        "volume": _volume(config, model) if model else None,
         "least_replicas": max(REPLICAS, settings.min_scale),
         "most_replicas": max(REPLICAS, settings.max_scale),
         "s3": None if s3 is None else _s3_view(config.name, s3),
+        "asks_s3": s3 is not None or (model is not None and model.is_in_s3),
     }
+
+
+def _volume(config: FunctionConfig, model: LocatedModel) -> dict[str, Any]:
+    """What is mounted for a model that is not in the image."""
+    if not model.is_in_s3:
+        claim = config.knative.volume_claim
+        return {"name": "models", "path": config.model.location, "claim": claim, "size_mib": None}
+    # The root file system cannot be written to
+    size_mib = TMP_ALLOWANCE_MIB + math.ceil(model.size_bytes / MIB)
+    return {"name": "tmp", "path": "/tmp", "claim": None, "size_mib": size_mib}  # noqa: S108
 
 
 def _s3_view(name: str, s3: S3Trigger) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A function's Revisions on Knative, their shares of the traffic, and canaries."""
