@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from liteship.artifact import Artifact
 from liteship.deploy.aws.stack import DeployedFunction, Stack
 from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
-from liteship.deploy.sam.smoke import over_http, over_lambda, parsed, smoke_test
+from liteship.deploy.sam.smoke import over_lambda
+from liteship.deploy.smoke import over_http, parsed, smoke_test
 from liteship.errors import DeploymentError
 from liteship.project import load_function
 
@@ -90,6 +92,38 @@ def test_a_function_that_is_not_ready_is_told(
 def test_nobody_there_is_told(artifact: Artifact, closed_port: int) -> None:
     (problem,) = failure(artifact, f"http://127.0.0.1:{closed_port}").problems
     assert "refused" in problem
+
+
+def test_what_is_no_http_is_told(artifact: Artifact) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"220 ready for mail\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        ask = over_http(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(OSError, match="no HTTP answer"):
+            ask("GET", "/health/ready", b"", "")
+
+
+@pytest.mark.parametrize(
+    ("on", "step"),
+    [
+        ("lambda", "liteship rollback digits; liteship logs digits says"),
+        ("knative", "liteship rollback digits --on knative; liteship logs digits --on knative"),
+        ("kubernetes", "kubectl rollout undo deployment/digits; liteship logs digits --on kubernetes"),
+    ],
+)
+def test_the_next_step_is_the_platforms(
+    artifact: Artifact, closed_port: int, on: str, step: str
+) -> None:
+    url = f"http://127.0.0.1:{closed_port}"
+    with pytest.raises(DeploymentError) as raised:
+        smoke_test("digits", artifact, over_http(url), url, patience_s=0, on=on)
+    assert raised.value.hint.startswith(step)
 
 
 class Warming(BaseHTTPRequestHandler):

@@ -1,31 +1,39 @@
-"""`liteship delete`: a stage's stack, with everything in it."""
+"""`liteship delete`: a stage's stack with everything in it, or a function on a cluster."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from liteship.cli.exits import INTERRUPTED
-from liteship.cli.options import Name, Region, Stage, Yes
+from liteship.cli.confirmation import confirm
+from liteship.cli.options import Context, Name, Namespace, On, Region, Stage, Yes
 from liteship.cli.output import Json, console, print_json, print_table, progress_bars
+from liteship.cli.platforms import refuse_options
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.removal import COUNTED, STAGES, count_objects, delete_stack, empty_buckets
 from liteship.deploy.aws.stack import DEFAULT_STAGE, look_for_stack, stack_name
-from liteship.errors import ConfigurationError, DeploymentError
+from liteship.deploy.kubernetes.api.cluster import Cluster
+from liteship.deploy.kubernetes.operations.removal import STAGES as CLUSTER_STAGES
+from liteship.deploy.kubernetes.operations.removal import delete_objects, find_objects
+from liteship.errors import DeploymentError
 from liteship.project import load_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from liteship.deploy.aws.stack import Stack
+    from liteship.deploy.kubernetes.operations.deployed import Form
+    from liteship.project import FunctionFolder
 
 
 def command(
     name: Name,
+    on: On = "lambda",
     stage: Stage = DEFAULT_STAGE,
     region: Region = None,
+    namespace: Namespace = None,
+    context: Context = None,
     empty_bucket: Annotated[
         bool, typer.Option("--empty-bucket", help="Delete what its buckets hold: every version.")
     ] = False,
@@ -34,34 +42,80 @@ def command(
 ) -> None:
     """Delete the stack that a function stands in, with everything else in that stack.
 
-    Where there is no such stack, there is nothing to do.
+    On a cluster only what liteship made of this function goes: the Knative Service with its Revisions
+    and Pods, or the five objects of the plain form. Where there is nothing, there is nothing to do.
 
     Examples:
         liteship delete digits --stage test
 
         liteship delete digits --empty-bucket --yes
+
+        liteship delete digits --on knative
     """
     folder = load_function(name)
+    if on == "lambda":
+        refuse_options(on, {"--namespace": namespace, "--context": context})
+        _delete_stack(folder, stage, region, empty_bucket=empty_bucket, yes=yes, json=json)
+        return
+    given = {"--stage": stage != DEFAULT_STAGE, "--region": region, "--empty-bucket": empty_bucket}
+    refuse_options(on, given)
+    with Cluster(namespace=namespace, context=context) as cluster:
+        _delete_from_cluster(cluster, folder.config.name, on, yes=yes, json=json)
+
+
+def _delete_from_cluster(cluster: Cluster, name: str, form: Form, *, yes: bool, json: bool) -> None:
+    cluster.require_namespace()
+    place = f"the namespace {cluster.namespace} of {cluster.context}"
+    fields = {"function": name, "namespace": cluster.namespace}
+    objects = find_objects(cluster, name, form)
+    if not objects:
+        what = "Knative Service" if form == "knative" else "Deployment of liteship's"
+        _tell(json, f"there is no {what} {name} in {place}", fields, deleted=False)
+        return
+    if not json:
+        print_table(
+            f"{name} in {place}",
+            ["kind", "name", "made"],
+            [(each.kind.kind, each.name, each.made) for each in objects],
+        )
+    if not yes:
+        confirm(f"Delete all of {name} in {place}?", f"deleting {name}", json=json)
+    with progress_bars(CLUSTER_STAGES, quiet=json) as report:
+        delete_objects(cluster, name, form, objects, report)
+    gone = [str(each) for each in objects]
+    _tell(json, f"{name} is deleted from {place}", fields, deleted=True, objects=gone)
+
+
+def _delete_stack(
+    folder: FunctionFolder,
+    stage: str,
+    region: str | None,
+    *,
+    empty_bucket: bool,
+    yes: bool,
+    json: bool,
+) -> None:
     wanted = stack_name(folder.root, stage)
     with Aws(region) as aws:
         stack = look_for_stack(aws, wanted)
         if stack is None:
-            _tell(json, f"there is no stack {wanted} in {aws.region}", wanted, deleted=False)
+            _tell(json, f"there is no stack {wanted} in {aws.region}", {"stack": wanted}, deleted=False)
             return
         objects = count_objects(aws, stack)
         if not json:
             _show(stack, aws.region, objects)
         if objects and not empty_bucket:
-            raise _not_empty(name, objects)
+            raise _not_empty(folder.config.name, objects)
         if not yes:
-            _confirm(stack, json=json)
+            question = f"Delete all {len(stack.resources)} resources of {stack.name}?"
+            confirm(question, f"deleting the stack {stack.name}", json=json)
         with progress_bars(STAGES, quiet=json) as report:
             emptied = empty_buckets(aws, objects, report)
             delete_stack(aws, stack, report)
     _tell(
         json,
         f"the stack {wanted} is deleted",
-        wanted,
+        {"stack": wanted},
         deleted=True,
         resources=sorted(stack.resources),
         objects=emptied,
@@ -94,20 +148,8 @@ def _not_empty(name: str, objects: Mapping[str, int]) -> DeploymentError:
     )
 
 
-def _confirm(stack: Stack, *, json: bool) -> None:
-    if json or not sys.stdin.isatty():
-        raise ConfigurationError(
-            "confirmation-missing",
-            f"deleting the stack {stack.name} has to be confirmed, and there is nobody to ask",
-            hint="add --yes",
-        )
-    if not typer.confirm(f"Delete all {len(stack.resources)} resources of {stack.name}?"):
-        console.print("nothing is deleted")
-        raise typer.Exit(INTERRUPTED)
-
-
-def _tell(json: bool, sentence: str, stack: str, **fields: object) -> None:
+def _tell(json: bool, sentence: str, where: Mapping[str, str], **fields: object) -> None:
     if json:
-        print_json({"stack": stack, **fields})
+        print_json({**where, **fields})
     else:
-        console.print(sentence)
+        console.print(sentence, soft_wrap=True)

@@ -1,57 +1,96 @@
-"""`liteship deploy`: plan, build, deploy, smoke test."""
+"""`liteship deploy`: plan, deploy and smoke test, on Lambda or on a cluster."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from liteship.cli.exits import INTERRUPTED, end_on_sigterm
-from liteship.cli.options import Name, Region, Stage, Yes
-from liteship.cli.output import Json, console, print_json, print_table, stderr
-from liteship.deploy.aws.client import Aws, AwsError
+from liteship.cli import deploy_cluster, deploy_lambda
+from liteship.cli.exits import end_on_sigterm
+from liteship.cli.options import Context, Ingress, Name, Namespace, Platform, Region, Stage, Yes
+from liteship.cli.output import Json
+from liteship.cli.platforms import refuse_options
 from liteship.deploy.aws.stack import DEFAULT_STAGE
-from liteship.deploy.sam.deployment import Request, carry_out, prepare
+from liteship.deploy.kubernetes.rollout import preparation
+from liteship.deploy.sam import deployment as lambda_deployment
 from liteship.deploy.sam.plan import REQUESTS, parse_rollout
-from liteship.deploy.sam.program import LOG
-from liteship.errors import ConfigurationError
 from liteship.project import load_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from liteship.deploy.sam.changes import Change, Difference
-    from liteship.deploy.sam.deployment import Deployment, Prepared
-    from liteship.deploy.sam.plan import Plan
+DRY_RUN = "--dry-run"
 
-NO_ACCOUNT = {"credentials-missing", "region-missing"}
-"""What a dry run does without."""
+TIMEOUT_S = 600
 
-SHOWN_DIFFERENCES = 4
-SHOWN_LENGTH = 60
-"""Of a value before and after, together."""
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """The command line with `--dry-run` alone written as `--dry-run=`, which is its empty value.
+
+    Typer knows no options whose value may be left out.
+    """
+    if list(arguments[:1]) != ["deploy"]:
+        return list(arguments)
+    return [f"{DRY_RUN}=" if each == DRY_RUN else each for each in arguments]
+
+
+def _known_dry_run(value: str | None) -> str | None:
+    if value not in {None, "", "client", "server"}:
+        raise typer.BadParameter("client or server, after an equals sign, or nothing at all")
+    return value
 
 
 def command(
     name: Name,
-    to: Annotated[Literal["lambda"], typer.Option("--to", help="The platform.")],
+    to: Annotated[Platform, typer.Option("--to", help="The platform.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and plan only; needs no credentials.")
+        str | None,
+        typer.Option(
+            DRY_RUN,
+            metavar="[=client|server]",
+            callback=_known_dry_run,
+            help="Check and plan only. Lambda: without a value; looks at the account where there are "
+            "credentials. Clusters: client (the default) asks nobody, server lets the cluster judge.",
+        ),
+    ] = None,
+    output: Annotated[
+        Literal["yaml", "json"] | None,
+        typer.Option("--output", "-o", help="Clusters, with --dry-run: print the manifests."),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(help="Clusters: the image, by digest; by default what knative/images says."),
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    ingress: Ingress = None,
+    no_traffic: Annotated[
+        bool, typer.Option("--no-traffic", help="Knative: a new Revision gets none yet.")
     ] = False,
+    force_conflicts: Annotated[
+        bool, typer.Option("--force-conflicts", help="Clusters: take over fields that others manage.")
+    ] = False,
+    timeout_s: Annotated[
+        int, typer.Option(min=1, help="Clusters: how long to wait until it is ready.")
+    ] = TIMEOUT_S,
     stage: Stage = DEFAULT_STAGE,
     canary: Annotated[
         str | None,
-        typer.Option(help="How traffic moves this time: 10%/10m; by default as function.toml says."),
+        typer.Option(
+            help="Lambda: how traffic moves this time: 10%/10m; by default as function.toml says."
+        ),
     ] = None,
     base_image: Annotated[
-        str | None, typer.Option(help="What images run on; AWS' image by default.")
+        str | None, typer.Option(help="Lambda: what images run on; AWS' image by default.")
     ] = None,
-    requests_per_month: Annotated[int, typer.Option(help="For the cost.", min=1)] = REQUESTS,
+    requests_per_month: Annotated[int, typer.Option(help="Lambda: for the cost.", min=1)] = REQUESTS,
     allow_replacement: Annotated[
         bool,
-        typer.Option("--allow-replacement", help="Let data or addresses that the plan names be lost."),
+        typer.Option(
+            "--allow-replacement", help="Lambda: let data or addresses that the plan names be lost."
+        ),
     ] = False,
     region: Region = None,
     yes: Yes = False,
@@ -59,156 +98,72 @@ def command(
 ) -> None:
     """Plan a deployment, carry it out, and ask the deployed function for the golden input's answer.
 
-    All functions of a project stand in one stack and are deployed together. Interrupted, it is run
+    On Lambda, all functions of a project stand in one stack and are deployed together. On a cluster,
+    each is deployed by itself; where nothing differs, nothing is written. Interrupted, it is run
     again.
 
     Examples:
         liteship deploy digits --to lambda --dry-run
 
         liteship deploy digits --to lambda --stage prod --canary 10%/10m
+
+        liteship deploy digits --to knative --dry-run=client -o yaml
+
+        liteship deploy digits --to knative --namespace models --no-traffic
+
+        liteship deploy digits --to kubernetes --yes
     """
-    del to  # there is one platform so far
-    function = load_function(name)
-    request = Request(
-        function=function,
-        stage=stage,
-        rollout=parse_rollout(canary) if canary is not None else None,
-        base_image=base_image,
-        requests=requests_per_month,
-        dry_run=dry_run,
-        allow_replacement=allow_replacement,
-    )
-    end_on_sigterm()  # as Ctrl-C: sam ends with us
-    said = _silent if json else _say
-    if dry_run:
-        _print_plan(_look(request, region, said), json=json)
+    of_lambda = {
+        "--stage": stage != DEFAULT_STAGE,
+        "--canary": canary,
+        "--base-image": base_image,
+        "--requests-per-month": requests_per_month != REQUESTS,
+        "--allow-replacement": allow_replacement,
+        "--region": region,
+    }
+    of_clusters = {
+        f"{DRY_RUN}={dry_run}": bool(dry_run),
+        "--output": output,
+        "--image": image,
+        "--namespace": namespace,
+        "--context": context,
+        # From the environment it is meant for whichever commands can use it
+        "--ingress": ingress if ingress != os.environ.get("LITESHIP_INGRESS") else None,
+        "--force-conflicts": force_conflicts,
+        "--timeout-s": timeout_s != TIMEOUT_S,
+    }
+    if to == "lambda":
+        refuse_options(to, of_clusters | {"--no-traffic": no_traffic})
+        request = lambda_deployment.Request(
+            function=load_function(name),
+            stage=stage,
+            rollout=parse_rollout(canary) if canary is not None else None,
+            base_image=base_image,
+            requests=requests_per_month,
+            dry_run=dry_run is not None,
+            allow_replacement=allow_replacement,
+        )
+        end_on_sigterm()  # as Ctrl-C: sam ends with us
+        deploy_lambda.deploy(request, region=region, yes=yes, json=json)
         return
-    if not yes and (json or not sys.stdin.isatty()):
-        raise ConfigurationError(
-            "confirmation-missing",
-            "a deployment has to be confirmed, and there is nobody to ask",
-            hint="add --yes, or look first with --dry-run",
-        )
-    (function.root / LOG).unlink(missing_ok=True)
-    with Aws(region) as aws:
-        prepared = prepare(request, aws, said)
-        if not json:
-            _print_plan(prepared, json=False)
-        if not yes:
-            _confirm(prepared.plan)
-        deployment = carry_out(prepared, aws, said)
-    _print_deployment(deployment, json=json)
-
-
-def _look(request: Request, region: str | None, said: Callable[[str], None]) -> Prepared:
-    """Plans against the account where there are credentials, else against nothing."""
-    try:
-        with Aws(region) as aws:
-            return prepare(request, aws, said)
-    except AwsError as error:
-        if error.reference not in NO_ACCOUNT:
-            raise
-    return prepare(request, None, said)
-
-
-def _silent(_line: str) -> None:
-    pass
-
-
-def _say(line: str) -> None:
-    stderr.print(f"  {line}", style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def _confirm(plan: Plan) -> None:
-    if not typer.confirm(f"Deploy the stack {plan.stack}?"):
-        console.print("nothing is deployed")
-        raise typer.Exit(INTERRUPTED)
-
-
-def _print_plan(prepared: Prepared, *, json: bool) -> None:
-    plan = prepared.plan
-    if json:
-        print_json({"deployed": False, "dry_run": True, "plan": plan.fields()})
-        return
-    place = f"{plan.stack} in {plan.region or 'a region that is not set'}"
-    changing = [each for each in plan.changes if each.action != "unchanged"]
-    print_table(
-        f"The stack {place}: {plan.status or 'new'}",
-        ("", "resource", "type", "why"),
-        [
-            (each.action, each.logical_id, each.type.removeprefix("AWS::"), _why(each))
-            for each in changing
-        ],
-    )
-    for line in _remarks(plan, len(plan.changes) - len(changing)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    for loss in plan.losses:
-        console.print(f"[bold red]lost:[/bold red] {loss}", highlight=False, soft_wrap=True)
-
-
-def _remarks(plan: Plan, unchanged: int) -> list[str]:
-    lines = []
-    if not plan.looked:
-        lines.append(
-            "The account was not looked at (no credentials, or no region): everything counts as new."
-        )
-    if unchanged:
-        lines.append(f"{unchanged} resources stay as they are.")
-    if plan.undecided:
-        lines.append(
-            f"Compared with what is deployed once it is built: the code of {', '.join(plan.undecided)}."
-        )
-    if len(plan.functions) > 1:
-        lines.append(f"Deployed together: {', '.join(plan.functions)}.")
-    values = (f"{name} {value}" for name, value in plan.parameters.items())
-    lines += [f"Traffic of {plan.function}: {plan.rollout}.", f"Parameters: {', '.join(values)}."]
-    lines += [
-        f"Size of {name}: {', '.join(f'{what} {size:,} bytes' for what, size in sizes.items())}."
-        for name, sizes in plan.sizes_bytes.items()
-    ]
-    if plan.cost is None:
-        lines.append("Cost: not known, as the function was not run (make .tools/sam).")
-    else:
-        lines.append(
-            f"Cost: {plan.cost.monthly.total_usd:.2f} USD a month for {plan.cost.requests:,} requests "
-            f"(--requests-per-month) of {plan.cost.billed_ms:,.0f} ms, as a usual one was measured; "
-            f"{plan.cost.monthly.alarms_usd + plan.cost.monthly.provisioned_usd:.2f} USD of it without "
-            f"any; list prices of {plan.cost.region}, {plan.cost.as_of}, no free tier."
-        )
-    return lines
-
-
-def _why(change: Change) -> str:
-    shown = [_in_short(each) for each in change.differences[:SHOWN_DIFFERENCES]]
-    more = len(change.differences) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
-
-
-def _in_short(difference: Difference) -> str:
-    before, after = difference.before, difference.after
-    is_plain = not any(value.startswith(("{", "[")) for value in (before, after))
-    if is_plain and len(before) + len(after) <= SHOWN_LENGTH:
-        return f"{difference.property} {before or 'none'} → {after or 'none'}"
-    return difference.property
-
-
-def _print_deployment(deployment: Deployment, *, json: bool) -> None:
-    test = deployment.smoke_test
-    if json:
-        fields: dict[str, Any] = {"deployed": True, "dry_run": False, "plan": deployment.plan.fields()}
-        print_json(
-            fields | {"outputs": dict(deployment.outputs), "smoke_test": asdict(deployment.smoke_test)}
-        )
-        return
-    print_table(
-        f"The stack {deployment.plan.stack} is deployed",
-        ("output", "value"),
-        sorted(deployment.outputs.items()),
-    )
-    tries = "" if test.attempts == 1 else f" at attempt {test.attempts} (before: {test.earlier[0]})"
-    console.print(
-        f"{test.target} answers the golden input as the artifact does{tries}.",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+    refuse_options(to, of_lambda | {"--no-traffic": no_traffic and to == "kubernetes"})
+    end_on_sigterm()
+    deploy_cluster.deploy(
+        preparation.Request(
+            function=load_function(name),
+            platform=to,
+            image=image,
+            ingress=ingress,
+            no_traffic=no_traffic,
+            force=force_conflicts,
+            timeout_s=timeout_s,
+        ),
+        deploy_cluster.Options(
+            namespace=namespace,
+            context=context,
+            dry_run=None if dry_run is None else dry_run or "client",
+            output=output,
+            yes=yes,
+            json=json,
+        ),
     )

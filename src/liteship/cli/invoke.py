@@ -1,4 +1,4 @@
-"""`liteship invoke`: one event to an emulated function, or to a deployed one."""
+"""`liteship invoke`: one event to an emulated function, or to a deployed one, wherever that is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from liteship.cli.options import Region
+from liteship.cli.options import Context, Ingress, Namespace, On, Region
 from liteship.cli.output import Json, print_json
+from liteship.cli.platforms import refuse_options
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.remote import invoke_remote
 from liteship.deploy.aws.stack import find_function
+from liteship.deploy.kubernetes.api.cluster import Cluster
+from liteship.deploy.kubernetes.operations.calling import HttpRequest, call, request_of
+from liteship.deploy.kubernetes.operations.deployed import Form
 from liteship.deploy.local.emulator import LambdaEmulator, invoke, package_for_here
 from liteship.deploy.local.events import http_event
 from liteship.errors import ConfigurationError, InputError
@@ -34,14 +38,21 @@ def command(
         str | None, typer.Option(help="Call the function deployed to this stage, such as `default`.")
     ] = None,
     version: Annotated[
-        str | None, typer.Option(help="With --stage: this published version, not the live one.")
+        str | None,
+        typer.Option(help="With --stage or on Knative: this version, not what the traffic leads to."),
     ] = None,
+    on: On = "lambda",
     region: Region = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    ingress: Ingress = None,
     json: Json = False,
 ) -> None:
     """Send one event to a function and print its answer.
 
-    It runs under the runtime interface emulator, or where --stage says that it is deployed.
+    It runs under the runtime interface emulator, or where --stage or --on says that it is deployed. On
+    a cluster a picture, or the request that an HTTP event describes, is sent over HTTP: to the
+    function's URL, to --ingress, or where neither can be reached, by the API server.
 
     Examples:
         liteship invoke digits --image seven.png
@@ -51,8 +62,18 @@ def command(
         liteship event s3 --key incoming/seven.png | liteship invoke digits --event -
 
         liteship invoke digits --image seven.png --stage prod
+
+        liteship invoke digits --image seven.png --on knative --ingress http://127.0.0.1:31080
     """
     del json  # the answer is JSON already
+    if on != "lambda":
+        only_kubernetes = {"--version": version} if on == "kubernetes" else {}
+        refuse_options(on, {"--url": url, "--stage": stage, "--region": region, **only_kubernetes})
+        request = request_of(_payload(event, image))
+        print_json(_ask_cluster(name, on, request, namespace, context, ingress, version))
+        return
+    # Not --ingress: the variable LITESHIP_INGRESS may be set for all commands
+    refuse_options(on, {"--namespace": namespace, "--context": context})
     if (stage is not None and url is not None) or (stage is None and (version or region)):
         raise ConfigurationError(
             "invoke-where",
@@ -69,6 +90,36 @@ def command(
         return
     with LambdaEmulator(function, package_for_here(function)) as emulator:
         print_json(emulator.invoke(payload))
+
+
+def _ask_cluster(
+    name: str,
+    on: Form,
+    request: HttpRequest,
+    namespace: str | None,
+    context: str | None,
+    ingress: str | None,
+    version: str | None,
+) -> dict[str, Any]:
+    """Status and answer, and how they were got; an error's status is an answer, as on Lambda."""
+    config = load_function(name).config
+    with Cluster(namespace=namespace, context=context) as cluster:
+        cluster.require_namespace()
+        answer = call(
+            cluster,
+            config.name,
+            on,
+            request,
+            timeout_s=config.runtime.timeout_s,
+            ingress=ingress,
+            version=version,
+        )
+    return {
+        "statusCode": answer.status,
+        "url": answer.url,
+        "way": answer.way,
+        "body": answer.content,
+    }
 
 
 def _invoke_deployed(

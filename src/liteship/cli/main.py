@@ -9,6 +9,7 @@ from rich.text import Text
 
 import liteship
 from liteship.cli import (
+    canary,
     check,
     convert,
     delete,
@@ -22,6 +23,8 @@ from liteship.cli import (
     logs,
     package,
     predict,
+    promote,
+    publish,
     render,
     rollback,
     sbom,
@@ -53,6 +56,7 @@ for module in (
     check,
     package,
     sbom,
+    publish,
     render,
     serve,
     emulate,
@@ -64,6 +68,8 @@ for module in (
     kn,
     versions,
     traffic,
+    canary,
+    promote,
     rollback,
     logs,
     delete,
@@ -87,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
         The exit code; see `liteship.cli.exits`.
     """
     try:
-        app(args=list(arguments))
+        app(args=deploy.spelled_out(arguments))
     except SystemExit as end:  # the parser ends every command so, its own refusals included
         return end.code if isinstance(end.code, int) else INTERNAL
     except LiteshipError as error:

@@ -35,7 +35,7 @@ Namespace = Annotated[
 Context = Annotated[
     str | None, typer.Option(help="The context of kubeconfig; by default its current one.")
 ]
-"""Read by `liteship.deploy.kubernetes.cluster.Cluster`, like the namespace."""
+"""Read by `liteship.deploy.kubernetes.api.cluster.Cluster`, like the namespace."""
 
 Ingress = Annotated[
     str | None,

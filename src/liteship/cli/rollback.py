@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 import typer
 
-from liteship.cli.options import Name, Region, Stage
-from liteship.cli.output import Json, console, print_json
+from liteship.cli.cluster_traffic import print_knative_change, require_revisions
+from liteship.cli.options import Context, Name, Namespace, On, Region, Stage
+from liteship.cli.output import Json, console
+from liteship.cli.platforms import refuse_options
 from liteship.cli.traffic import print_change
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
 from liteship.deploy.aws.traffic import roll_back
+from liteship.deploy.kubernetes.api.cluster import Cluster
+from liteship.deploy.kubernetes.traffic import moving as knative
 from liteship.project import load_function
 
 
@@ -22,8 +25,11 @@ def command(
         str | None,
         typer.Option(help="The version; by default the one before the newest that has traffic."),
     ] = None,
+    on: On = "lambda",
     stage: Stage = DEFAULT_STAGE,
     region: Region = None,
+    namespace: Namespace = None,
+    context: Context = None,
     json: Json = False,
 ) -> None:
     """Give all traffic of a deployed function to a version before.
@@ -34,18 +40,26 @@ def command(
         liteship rollback digits
 
         liteship rollback digits --to 5 --stage prod
+
+        liteship rollback digits --on knative
     """
     folder = load_function(name)
-    with Aws(region) as aws:
-        deployed = find_function(aws, folder.root, folder.config, stage)
-        change = roll_back(aws, deployed, to)
-    if json:
-        print_json({"function": deployed.function, **dataclasses.asdict(change)})
-    elif change.stopped is not None:
-        console.print(
-            f"{name}: CodeDeploy stops deployment {change.stopped} and puts the traffic back; "
-            f"liteship versions {name} shows when it has",
-            soft_wrap=True,
-        )
-    else:
-        print_change(name, change)
+    if on == "lambda":
+        refuse_options(on, {"--namespace": namespace, "--context": context})
+        with Aws(region) as aws:
+            deployed = find_function(aws, folder.root, folder.config, stage)
+            change = roll_back(aws, deployed, to)
+        if change.stopped is None or json:
+            print_change(name, deployed.function, change, json=json)
+        else:
+            console.print(
+                f"{name}: CodeDeploy stops deployment {change.stopped} and puts the traffic back; "
+                f"liteship versions {name} shows when it has",
+                soft_wrap=True,
+            )
+        return
+    refuse_options(on, {"--stage": stage != DEFAULT_STAGE, "--region": region})
+    require_revisions(on, name)
+    with Cluster(namespace=namespace, context=context) as cluster:
+        moved = knative.roll_back(cluster, name, to)
+        print_knative_change(name, moved, cluster, json=json)

@@ -1,4 +1,4 @@
-"""`liteship traffic`: divides a deployed function's traffic between two versions."""
+"""`liteship traffic`: divides a deployed function's traffic between versions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from liteship.cli.options import Name, Region, Stage
+from liteship.cli.cluster_traffic import print_knative_change, require_revisions
+from liteship.cli.options import Context, Name, Namespace, On, Region, Stage
 from liteship.cli.output import Json, console, print_json
+from liteship.cli.platforms import refuse_options
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
 from liteship.deploy.aws.traffic import parse_shares, shift_traffic
+from liteship.deploy.kubernetes.api.cluster import Cluster
+from liteship.deploy.kubernetes.traffic import moving as knative
 from liteship.project import load_function
 
 if TYPE_CHECKING:
@@ -23,31 +27,54 @@ if TYPE_CHECKING:
 def command(
     name: Name,
     shares: Annotated[list[str], typer.Argument(help="VERSION=PERCENT; the rest stays where it is.")],
+    on: On = "lambda",
     stage: Stage = DEFAULT_STAGE,
     region: Region = None,
+    namespace: Namespace = None,
+    context: Context = None,
     json: Json = False,
 ) -> None:
-    """Divide the traffic of a deployed function between one or two published versions.
+    """Divide the traffic of a deployed function between versions.
+
+    On Lambda between one or two published versions; on Knative between as many Revisions as you like,
+    in whole percentages.
 
     Examples:
         liteship traffic digits 7=10
 
         liteship traffic digits 7=100 --stage prod
+
+        liteship traffic digits v3=10 v2=90 --on knative
     """
-    wanted = parse_shares(shares)
     folder = load_function(name)
-    with Aws(region) as aws:
-        deployed = find_function(aws, folder.root, folder.config, stage)
-        change = shift_traffic(aws, deployed, wanted)
-    if json:
-        print_json({"function": deployed.function, **dataclasses.asdict(change)})
+    if on == "lambda":
+        refuse_options(on, {"--namespace": namespace, "--context": context})
+        wanted = parse_shares(shares)
+        with Aws(region) as aws:
+            deployed = find_function(aws, folder.root, folder.config, stage)
+            change = shift_traffic(aws, deployed, wanted)
+        print_change(name, deployed.function, change, json=json)
         return
-    print_change(name, change)
+    refuse_options(on, {"--stage": stage != DEFAULT_STAGE, "--region": region})
+    require_revisions(on, name)
+    percents = knative.parse_shares(shares)
+    with Cluster(namespace=namespace, context=context) as cluster:
+        moved = knative.shift_traffic(cluster, name, percents)
+        print_knative_change(name, moved, cluster, json=json)
 
 
-def print_change(name: str, change: Change) -> None:
-    """Prints what became of the traffic, on one line."""
-    if change.before == change.after:
+def print_change(name: str, function: str, change: Change, *, json: bool) -> None:
+    """Prints what became of the traffic on Lambda, on one line.
+
+    Args:
+        name: What people call the function.
+        function: What Lambda calls it.
+        change: What was done.
+        json: Whether as one document.
+    """
+    if json:
+        print_json({"function": function, **dataclasses.asdict(change)})
+    elif change.before == change.after:
         console.print(f"{name}: {_spelled(change.after)}, as it was")
     else:
         console.print(f"{name}: {_spelled(change.before)} → {_spelled(change.after)}")

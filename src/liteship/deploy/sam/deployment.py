@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from liteship.deploy.aws.client import Aws
     from liteship.deploy.sam.plan import Plan
     from liteship.deploy.sam.program import Listener
-    from liteship.deploy.sam.smoke import SmokeTest
+    from liteship.deploy.smoke import SmokeTest
     from liteship.packaging.limits import LimitCheck
     from liteship.project import FunctionFolder
 

@@ -1,47 +1,22 @@
-"""Asks a deployed function for its health and for the golden input's answer, as callers would."""
+"""Asks a function in the account: at its URL, or through Lambda's API where it has none."""
 
 from __future__ import annotations
 
-import json
-import time
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from liteship.deploy.aws.remote import invoke_remote
 from liteship.deploy.aws.versions import read_routing
 from liteship.deploy.local.events import http_event
+from liteship.deploy.smoke import over_http, parsed, smoke_test
 from liteship.errors import DeploymentError
-from liteship.runtime.golden import ask_golden
 
 if TYPE_CHECKING:
     from liteship.artifact import Artifact
     from liteship.config import FunctionConfig
     from liteship.deploy.aws.client import Aws
     from liteship.deploy.aws.stack import DeployedFunction
+    from liteship.deploy.smoke import SmokeTest
     from liteship.runtime.golden import Ask
-
-PATIENCE_S = 60.0
-"""A new address takes seconds until every name server knows it, and a first start takes its own."""
-
-PAUSE_S = 1.0
-ANSWER_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SmokeTest:
-    """A smoke test that was passed.
-
-    Attributes:
-        target: What was asked.
-        attempts: How often, until the answer was right.
-        earlier: What was wrong with the attempt before; empty where there was none.
-    """
-
-    target: str
-    attempts: int
-    earlier: tuple[str, ...]
 
 
 def smoke_test_of(
@@ -65,79 +40,6 @@ def smoke_test_of(
     )
 
 
-def smoke_test(
-    name: str,
-    artifact: Artifact,
-    ask: Ask,
-    target: str,
-    *,
-    patience_s: float = PATIENCE_S,
-    divided: str = "",
-) -> SmokeTest:
-    """Asks until the function answers the golden input as this artifact does.
-
-    Every wrong answer is asked again for a while: a new address is not known everywhere at once, and
-    while traffic is divided the version before answers too.
-
-    Args:
-        name: The function's.
-        artifact: What was deployed.
-        ask: See `over_http`; raises OSError where nobody answers.
-        target: What is asked, for people.
-        patience_s: How long.
-        divided: Where traffic goes to several versions, how; an error says so.
-
-    Raises:
-        DeploymentError: `smoke-test-failed`, with all that the last attempt found wrong.
-    """
-    deadline = time.monotonic() + patience_s
-    attempts, problems = 0, list[str]()
-    while True:
-        attempts += 1
-        earlier, problems = problems, _problems(artifact, ask)
-        if not problems:
-            return SmokeTest(target=target, attempts=attempts, earlier=tuple(earlier))
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(min(PAUSE_S, patience_s))
-    traffic = f"; traffic is divided: {divided}" if divided else ""
-    raise DeploymentError(
-        "smoke-test-failed",
-        f"{name} is deployed, but does not answer the golden input as it should{traffic}",
-        problems=problems,
-        expected=f"model {artifact.manifest.name} version {artifact.manifest.version}, sha256 "
-        f"{artifact.manifest.sha256}, and its golden output",
-        received=f"the above from {target}, after {attempts} attempt(s)",
-        hint=f"liteship rollback {name}; liteship logs {name} says what went wrong",
-    )
-
-
-def _problems(artifact: Artifact, ask: Ask) -> list[str]:
-    try:
-        return ask_golden(artifact, ask)
-    except OSError as error:
-        return [f"no answer: {error}"]
-
-
-def over_http(url: str) -> Ask:
-    """Asks a URL."""
-
-    def ask(method: str, path: str, body: bytes, content_type: str) -> dict[str, object]:
-        request = urllib.request.Request(  # noqa: S310  # CloudFormation's output: https
-            f"{url.rstrip('/')}{path}",
-            data=body or None,
-            headers={"content-type": content_type} if content_type else {},
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310
-                return parsed(response.read(), response.status)
-        except urllib.error.HTTPError as error:
-            return parsed(error.read(), error.code)
-
-    return ask
-
-
 def over_lambda(deployed: DeployedFunction, region: str, timeout_s: float) -> Ask:
     """Asks through Lambda's API, with events as the HTTP API would send them."""
 
@@ -152,19 +54,3 @@ def over_lambda(deployed: DeployedFunction, region: str, timeout_s: float) -> As
         return parsed(str(answer.get("body")), int(answer.get("statusCode", 0)))
 
     return ask
-
-
-def parsed(content: bytes | str, status: int) -> dict[str, object]:
-    """An answer's JSON object; where it is none, an object that says so."""
-    try:
-        fields: Any = json.loads(content)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        text = content if isinstance(content, str) else content.decode(errors="replace")
-        return {"error": f"status {status}, {text[:80]!r} instead of a JSON object"}
-    # The HTTP API's own refusals say "message"
-    # (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html)
-    if status >= 400 and "error" not in fields:
-        return {"error": f"status {status}, {fields.get('message', fields)}"}
-    return fields

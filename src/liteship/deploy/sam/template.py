@@ -12,6 +12,7 @@ from liteship.errors import ConfigurationError
 from liteship.packaging.image_inputs import default_base_image
 from liteship.packaging.quotas import HTTP_API_TIMEOUT_S
 from liteship.project import load_functions
+from liteship.runtime.settings import S3
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,6 +151,7 @@ def _view(config: FunctionConfig) -> dict[str, Any]:
     settings, runtime = config.lambda_, config.runtime
     alarms = alarms_of(config)
     is_image_input = config.input.kind == "image"
+    model = config.lambda_model()
     layers = ["Litert", *(["Image"] if is_image_input else []), "Web"]
     return {
         **settings.model_dump(exclude={"alarms", "http"}),
@@ -163,7 +165,8 @@ def _view(config: FunctionConfig) -> dict[str, Any]:
         "architecture": runtime.architecture,
         "memory_mib": runtime.memory_mib,
         "timeout_s": runtime.timeout_s,
-        "environment": config.environment(),
+        "environment": config.environment() | (model.environment if model else {}),
+        "model_arn": _model_arn(config) if model else None,
         "layers": [f"!Ref {layer}Layer" for layer in layers] if settings.package == "zip" else [],
         "rollout": DEPLOYMENT_TYPES[settings.rollout],
         "alarms": alarm_names(alarms),
@@ -182,6 +185,12 @@ def alarm_names(alarms: AlarmsSection | None) -> list[str]:
     names += ["P99Alarm"] if alarms.p99_ms is not None else []
     names += ["LowConfidenceAlarm"] if alarms.low_confidence_share is not None else []
     return names
+
+
+def _model_arn(config: FunctionConfig) -> str:
+    """Every version's files: those that a rollout still runs, or a rollback returns to, included."""
+    place = config.model.location.removeprefix(S3)
+    return f"arn:${{AWS::Partition}}:s3:::{place}/{config.name}/*"
 
 
 def _s3_view(config: FunctionConfig) -> dict[str, Any] | None:

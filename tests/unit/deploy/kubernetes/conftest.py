@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -25,11 +26,11 @@ KUBERNETES = "1.36"
 FUNCTION = """
 name = "{name}"
 version = "{version}"
+[input]
+kind = "tensor"
 [model]
 source = "x.keras"
 calibration = "calibration.npz"
-[input]
-kind = "tensor"
 {more}
 """
 
@@ -61,20 +62,40 @@ retention_s = 3600
 visibility = "cluster-local"
 """,
     "queue": "[triggers.s3]\nqueue = true\n",
+    "model in S3": """
+location = "s3://some.bucket/models"
+[knative]
+secret = "one-aws"
+service_account = "no"
+""",
+    "mounted model": """
+location = "/mnt/models/of.us"
+[knative]
+volume_claim = "models"
+""",
     "fraction": "[knative]\ncpu_request = 0.01\ncpu_limit = 0.25\n",
 }
 
 
 @pytest.fixture(params=VARIANTS)
-def config(request: pytest.FixtureRequest) -> FunctionConfig:
+def config(
+    request: pytest.FixtureRequest, make_config: Callable[..., FunctionConfig]
+) -> FunctionConfig:
     """Each of the variants."""
-    return read(VARIANTS[request.param])
+    return make_config(VARIANTS[request.param])
 
 
 @pytest.fixture
-def make_config() -> Callable[..., FunctionConfig]:
-    """Makes a configuration from further lines of TOML."""
-    return read
+def make_config(tmp_path: Path, artifact_folder: Path) -> Callable[..., FunctionConfig]:
+    """Makes a configuration from further lines of TOML, which begin in `[model]`."""
+
+    def make(more: str = "", name: str = "one", version: str = "3") -> FunctionConfig:
+        content = json.loads((artifact_folder / "model.json").read_text())
+        manifest = json.dumps(content | {"name": name, "version": version})
+        (tmp_path / "model.json").write_text(manifest)
+        return read(more, name, version).with_model_in(tmp_path)
+
+    return make
 
 
 @pytest.fixture
@@ -165,7 +186,7 @@ def pods(manifest: dict[str, Any]) -> list[dict[str, Any]]:
                 "apiVersion": "v1",
                 "kind": "Pod",
                 "metadata": metadata,
-                "spec": {"containers": containers},
+                "spec": {"containers": containers, "volumes": manifest["spec"].get("volumes", [])},
             }
         ]
     return []

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from liteship.deploy.kubernetes.images import NO_DIGEST, image_of, images_file, images_path
+from liteship.deploy.kubernetes.images import (
+    NO_DIGEST,
+    image_of,
+    images_file,
+    images_path,
+    set_image,
+)
 from liteship.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -51,6 +57,29 @@ images:
     )
     assert image_of(tmp_path, "one") == "example.com/one@sha256:1"
     assert image_of(tmp_path, "two") == "example.com/two:v2"
+
+
+def test_one_image_is_set_and_the_others_stay(tmp_path: Path) -> None:
+    names = ["one", "two", "three"]
+    entries = '{name: two, newName: example.com/two, newTag: "1.0"}, {name: one, newName: x}'
+    path = put(tmp_path, f"images: [{entries}]")
+    path.write_text(images_file(path, names))
+    before = path.read_text()
+    pushed = f"127.0.0.1:5000/team/three@sha256:{'5' * 64}"
+    assert set_image(tmp_path, names, "three", pushed)
+    assert image_of(tmp_path, "three") == pushed
+    after = path.read_text()
+    assert len(before.splitlines()) == len(after.splitlines())
+    assert before.partition("  - name: three")[0] == after.partition("  - name: three")[0]
+    assert not set_image(tmp_path, names, "three", pushed)
+    assert path.read_text() == after == images_file(path, names)
+
+
+def test_an_image_by_tag_has_no_digest_any_more(tmp_path: Path) -> None:
+    """kustomize would take the digest and ignore the tag."""
+    put(tmp_path, "images: [{name: one, newName: example.com/one, digest: 'sha256:1'}]")
+    assert set_image(tmp_path, ["one"], "one", "dev.local/one:2")
+    assert image_of(tmp_path, "one") == "dev.local/one:2"
 
 
 @pytest.mark.parametrize(

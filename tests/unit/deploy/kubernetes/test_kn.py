@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     for probe in ("readiness", "liveness"):
         flags.add_argument(f"--probe-{probe}")
         flags.add_argument(f"--probe-{probe}-opts")
-    for name in ("env", "label", "annotation-revision", "request", "limit"):
+    flags.add_argument("--service-account")
+    several = ("env", "env-from", "volume", "mount", "label", "annotation-revision", "request", "limit")
+    for name in several:
         flags.add_argument(f"--{name}", action="append", default=[])
     for name in ("concurrency-limit", "timeout"):
         flags.add_argument(f"--{name}", type=int)
@@ -82,6 +84,17 @@ def kn(words: list[str]) -> dict[str, Any]:
     if given.env:
         pairs = [each.split("=", 1) for each in given.env]
         container["env"] = [{"name": name, "value": value} for name, value in pairs]
+    if given.env_from:
+        secrets = [each.removeprefix("secret:") for each in given.env_from]
+        container["envFrom"] = [{"secretRef": {"name": secret}} for secret in secrets]
+    if given.mount:
+        mounts = [each.split("=", 1) for each in given.mount]
+        container["volumeMounts"] = [{"name": name, "mountPath": path} for path, name in mounts]
+    pod: dict[str, Any] = {"containers": [container]}
+    if given.volume:
+        pod["volumes"] = [volume(*each.split("=", 1)) for each in given.volume]
+    if given.service_account:
+        pod["serviceAccountName"] = given.service_account
     return {
         "apiVersion": "serving.knative.dev/v1",
         "kind": "Service",
@@ -97,11 +110,20 @@ def kn(words: list[str]) -> dict[str, Any]:
                 "spec": {
                     "containerConcurrency": given.concurrency_limit,
                     "timeoutSeconds": given.timeout,
-                    "containers": [container],
+                    **pod,
                 },
             }
         },
     }
+
+
+def volume(name: str, source: str) -> dict[str, Any]:
+    kind, _, rest = source.partition(":")
+    if kind == "pvc":
+        return {"name": name, "persistentVolumeClaim": {"claimName": rest}}
+    own, _, size = rest.partition(":size=")
+    assert (kind, own) == ("emptyDir", name)
+    return {"name": name, "emptyDir": {"sizeLimit": size}}
 
 
 def as_a_shell_reads(command: str) -> list[str]:

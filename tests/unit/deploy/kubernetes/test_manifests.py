@@ -12,10 +12,20 @@ import pytest
 import yaml
 
 from liteship.deploy.kubernetes.images import image_of
-from liteship.deploy.kubernetes.manifests import GRACE_S, plain, render, revision_name, service
+from liteship.deploy.kubernetes.manifests import (
+    GRACE_S,
+    MIB,
+    TMP_ALLOWANCE_MIB,
+    kserve,
+    plain,
+    render,
+    revision_name,
+    service,
+)
 from liteship.deploy.rendering import drifted, write
 from liteship.project import load_functions
 from liteship.runtime.server import GRACEFUL_SHUTDOWN_S
+from liteship.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +214,66 @@ def test_the_plain_form(config: FunctionConfig) -> None:
         kinds["NetworkPolicy"]["podSelector"]["matchLabels"],
     ):
         assert selector.items() <= labels
-    assert bool(kinds["NetworkPolicy"]["egress"]) == (config.triggers.s3 is not None)
+    asks_s3 = config.triggers.s3 is not None or config.model.location.startswith("s3://")
+    assert bool(kinds["NetworkPolicy"]["egress"]) == asks_s3
+
+
+def test_a_model_in_s3_is_downloaded_into_a_folder_of_its_size(
+    make_config: Callable[..., FunctionConfig], artifact_folder: Path
+) -> None:
+    cluster = "[knative]\nsecret = 'one-aws'\nservice_account = 'reader'\n"
+    config = make_config(f"location = 's3://some.bucket/models'\n{cluster}")
+    model = (artifact_folder / "model.tflite").stat().st_size
+    for pod in pods(config):
+        (container,) = pod["containers"]
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        assert variables["LITESHIP_MODEL"] == "s3://some.bucket/models/one/3"
+        assert Settings(variables).model_cache.startswith(container["volumeMounts"][0]["mountPath"])
+        assert container["envFrom"] == [{"secretRef": {"name": "one-aws"}}]
+        (volume,) = pod["volumes"]
+        assert volume["name"] == container["volumeMounts"][0]["name"]
+        limit_mib = int(volume["emptyDir"]["sizeLimit"].removesuffix("Mi"))
+        assert model <= (limit_mib - TMP_ALLOWANCE_MIB) * MIB
+        assert pod["serviceAccountName"] == "reader"
+        assert pod["automountServiceAccountToken"] is False
+
+
+def test_a_mounted_model_lies_where_the_claim_is_mounted(
+    make_config: Callable[..., FunctionConfig],
+) -> None:
+    config = make_config("location = '/mnt/models'\n[knative]\nvolume_claim = 'our-models'\n")
+    for pod in pods(config):
+        (container,) = pod["containers"]
+        (mount,), (volume,) = container["volumeMounts"], pod["volumes"]
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        assert variables["LITESHIP_MODEL"] == f"{mount['mountPath']}/one/3"
+        assert mount["name"] == volume["name"]
+        # What Knative demands where only reading is enabled
+        assert volume["persistentVolumeClaim"] == {"claimName": "our-models", "readOnly": True}
+
+
+def test_a_new_version_of_a_located_model_is_a_new_revision_of_the_same_image(
+    make_config: Callable[..., FunctionConfig],
+) -> None:
+    location = "location = 's3://some.bucket/models'\n"
+    third = service(make_config(location), IMAGE)["spec"]["template"]
+    fourth = service(make_config(location, version="4"), IMAGE)["spec"]["template"]
+    assert third["metadata"]["name"] != fourth["metadata"]["name"]
+    (before,), (after,) = third["spec"]["containers"], fourth["spec"]["containers"]
+    assert before.pop("env") != after.pop("env")
+    assert before == after
+
+
+def pods(config: FunctionConfig) -> list[dict[str, Any]]:
+    """As Knative, plain Kubernetes and KServe are told."""
+    runtime, inference = kserve(config, IMAGE)
+    account = {"serviceAccountName", "automountServiceAccountToken"}
+    predictor = inference["spec"]["predictor"]
+    return [
+        service(config, IMAGE)["spec"]["template"]["spec"],
+        plain(config, IMAGE)[0]["spec"]["template"]["spec"],
+        runtime["spec"] | {key: predictor[key] for key in account & predictor.keys()},
+    ]
 
 
 def test_containers_may_do_nothing(config: FunctionConfig) -> None:
@@ -261,6 +330,18 @@ def test_uploads_are_moved_and_neither_deleted_nor_read_again(
     moved = f"{s3['destinationBucketPrefix']}{prefix}picture.png"
     assert not moved.startswith((prefix, results))
     assert source["spec"]["aws"]["auth"] == {"secret": {"ref": {"name": "one-uploads"}}}
+    assert source["spec"]["sink"]["ref"]["kind"] == "Service"
+    assert source["spec"]["sink"]["uri"] == "/?bucket=some.bucket"
+
+
+def test_a_queue_says_which_bucket_its_uploads_are_in(project: Callable[..., Path]) -> None:
+    root = project(one="[triggers.s3]\nqueue = true\n")
+    source = yaml.safe_load(
+        render(root)[root / "knative" / "overlays" / "integration-source" / "one.yaml"]
+    )
+    assert source["spec"]["aws"].keys() == {"sqs", "auth"}
+    service = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "one"}
+    assert source["spec"]["sink"] == {"ref": service}
 
 
 def test_secrets_stand_nowhere() -> None:

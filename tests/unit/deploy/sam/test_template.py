@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -10,7 +12,7 @@ import yaml
 
 from liteship.config import Rollout
 from liteship.deploy.sam.template import DEPLOYMENT_TYPES, render
-from liteship.errors import ConfigurationError
+from liteship.errors import ArtifactError, ConfigurationError
 from liteship.packaging.quotas import HTTP_API_TIMEOUT_S, LAYERS
 from liteship.project import load_functions
 
@@ -22,11 +24,11 @@ ROOT = Path(__file__).parents[4]
 FUNCTION = """
 name = "{name}"
 version = "3"
+[input]
+kind = "tensor"
 [model]
 source = "x.keras"
 calibration = "calibration.npz"
-[input]
-kind = "tensor"
 {more}
 """
 
@@ -56,6 +58,12 @@ def project(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return make
+
+
+def put_artifact(target: Path, source: Path, *, version: str) -> None:
+    content = json.loads((source / "model.json").read_text())
+    target.mkdir(exist_ok=True)
+    (target / "model.json").write_text(json.dumps(content | {"name": "one", "version": version}))
 
 
 def parse(root: Path) -> dict[str, Any]:
@@ -95,6 +103,62 @@ tags = { team = "ml: a+b" }
     }
     metadata = resources["OneFunction"]["Metadata"]
     assert (metadata["DockerTag"], metadata["DockerBuildArgs"]["FUNCTION"]) == ("v3", "one")
+
+
+def test_a_model_in_s3_may_be_read_by_the_function_alone(
+    project: Callable[..., Path], artifact_folder: Path
+) -> None:
+    root = project(one='location = "s3://some.bucket/models"')
+    put_artifact(root / "functions" / "one" / "model", artifact_folder, version="3")
+    resources = parse(root)["Resources"]
+    variables = resources["OneFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["LITESHIP_MODEL"] == "s3://some.bucket/models/one/3"
+    content = (root / "functions" / "one" / "model" / "model.json").read_bytes()
+    assert variables["LITESHIP_MODEL_SHA256"] == hashlib.sha256(content).hexdigest()
+    allowed = {
+        statement["Sid"]: statement["Resource"]
+        for policy in resources["OneRole"]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "s3:GetObject"
+    }
+    # Every version: one that a rollout still runs, or a rollback returns to, starts anew too
+    arn = "arn:${AWS::Partition}:s3:::some.bucket/models/one/*"
+    assert allowed == {"ReadModel": {"Fn::Sub": arn}}
+
+
+def test_only_a_new_version_of_a_model_in_s3_changes_the_stack(
+    project: Callable[..., Path], artifact_folder: Path
+) -> None:
+    root = project(one='location = "s3://some.bucket/models"')
+    path = root / "functions" / "one" / "function.toml"
+    texts = []
+    for version in ("3", "4"):
+        path.write_text(path.read_text().replace('version = "3"', f'version = "{version}"'))
+        put_artifact(path.parent / "model", artifact_folder, version=version)
+        texts.append(render(root)[root / "template.yaml"].splitlines())
+    changed = [new.strip() for old, new in zip(*texts, strict=True) if old != new]
+    assert [line.partition(":")[0] for line in changed] == [
+        *("DockerTag", "Description", "LITESHIP_MODEL", "LITESHIP_MODEL_SHA256")
+    ]
+
+
+def test_a_mounted_model_is_not_lambda_s(project: Callable[..., Path]) -> None:
+    root = project(one='location = "/mnt/models"\n[knative]\nvolume_claim = "models"')
+    assert "LITESHIP_MODEL" not in render(root)[root / "template.yaml"]
+
+
+def test_a_model_that_was_not_converted_cannot_be_located(
+    project: Callable[..., Path], artifact_folder: Path
+) -> None:
+    root = project(one='location = "s3://some.bucket/models"')
+    with pytest.raises(ArtifactError) as raised:
+        render(root)
+    assert raised.value.reference == "artifact-missing"
+    put_artifact(root / "functions" / "one" / "model", artifact_folder, version="2")
+    with pytest.raises(ArtifactError) as raised:
+        render(root)
+    assert raised.value.reference == "artifact-version"
+    assert (raised.value.expected, raised.value.received) == ("one version 3", "one version 2")
 
 
 def test_snap_start_is_for_published_versions(project: Callable[..., Path]) -> None:
