@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: demo test check format unit integration e2e install lock clean
+.PHONY: demo test check format unit integration integration-folders integration-files e2e install lock clean
 
 demo: install .tools/sam
 	@$(BIN)/liteship demo
@@ -20,8 +20,15 @@ check: install
 unit: install
 	$(BIN)/pytest tests/unit tests/architecture tests/golden
 
+# Two at a time: most of them wait, for processes and for time to pass.
 integration: install .tools/audit .tools/sam .tools/tflite-runtime
-	$(BIN)/pytest tests/integration
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration-folders integration-files
+
+integration-folders:
+	$(BIN)/pytest tests/integration/*/
+
+integration-files:
+	$(BIN)/pytest tests/integration/test_*.py
 
 e2e: install .tools/sam
 	$(BIN)/pytest tests/e2e

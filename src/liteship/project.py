@@ -65,11 +65,11 @@ def load_function(name: str, root: Path | None = None) -> FunctionFolder:
     functions = (root or find_root()) / "functions"
     folder = functions / name
     path = folder / "function.toml"
-    if not path.is_file():
+    if name != folder.name or not path.is_file():  # digits/ is no name, though a folder
         found = sorted(each.parent.name for each in functions.glob("*/function.toml"))
         raise ConfigurationError(
             "function-missing",
-            f"there is no {path}",
+            f"there is no function {name!r} in {functions}",
             expected=f"one of {', '.join(found)}" if found else "functions/NAME/function.toml",
             received=name,
             hint="give the name of a folder in functions/",

@@ -72,13 +72,13 @@ def traffic(world: World) -> None:
     world.ask_liteship("traffic", name, "v1=90", "v2=10", "--on=knative")
     assert world.shares(name) == {"1": 90, "2": 10}
     _wait_until_divided(world, name, url, {found[each]["name"] for each in ("1", "2")})
-    before = world.answered(name)
+    before = _answered(world, name, {found[each]["name"] for each in ("1", "2")})
     with ThreadPoolExecutor(4) as threads:
         replies = list(threads.map(lambda _: world.ask(url), range(REQUESTS)))
     assert {reply.status for reply in replies} == {200}
-    after = world.answered(name)
+    after = _answered(world, name, set(before))
     counts = {
-        version: after[found[version]["name"]] - before.get(found[version]["name"], 0)
+        version: after[found[version]["name"]] - before[found[version]["name"]]
         for version in ("1", "2")
     }
     assert sum(counts.values()) == REQUESTS, counts
@@ -91,6 +91,18 @@ def traffic(world: World) -> None:
     world.ask_liteship("rollback", name, "--on=knative")
     assert world.shares(name) == {"1": 100}
     _wait_until_divided(world, name, url, {found["1"]["name"]})
+
+
+def _answered(world: World, name: str, revisions: set[str]) -> dict[str, float]:
+    """What each of these has answered; a Pod that is not ready just now is waited for."""
+    counts: dict[str, float] = {}
+
+    def all_tell() -> bool:
+        counts.update(world.answered(name))
+        return revisions <= counts.keys()
+
+    wait_for(all_tell)
+    return {revision: counts[revision] for revision in revisions}
 
 
 def _wait_until_divided(world: World, name: str, url: str, revisions: set[str]) -> None:
@@ -111,9 +123,9 @@ def _wait_until_divided(world: World, name: str, url: str, revisions: set[str]) 
 
 def rolling_update(world: World) -> None:
     """A new version takes over while requests come; none fails."""
-    name = world.project("digits-roll", version="1")
+    name = world.project("digits-roll", version="1", min_scale=1)
     url = world.deploy(name, "knative")["url"]
-    world.project(name, version="2")
+    world.project(name, version="2", min_scale=1)
     with Load(lambda: world.ask(url)) as load:
         world.deploy(name, "knative", "--no-traffic")
         world.ask_liteship("promote", name, "v2", "--on=knative")

@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.cluster.scenarios import SCENARIOS
-from tests.cluster.world import World
+from tests.cluster.world import World, wait_for
 
 from liteship.deploy.kubernetes.api.cluster import NAMESPACE, Cluster
+from liteship.deploy.kubernetes.api.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.cluster
+
+SERVICE_ACCOUNT = Kind(api_version="v1", kind="ServiceAccount", plural="serviceaccounts")
+"""Made by the cluster a moment after its namespace."""
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +38,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             pytest.skip(f"{variable} is not set: there is no cluster to try this on")
     given = os.environ.get("LITESHIP_TEST_NAMESPACE")
     namespace = given or f"liteship-test-{uuid.uuid4().hex[:8]}"
+    ingress = os.environ.get("LITESHIP_INGRESS") or None
     world = World(
         namespace=namespace,
         image=os.environ["LITESHIP_TEST_IMAGE"],
-        ingress=os.environ.get("LITESHIP_INGRESS") or None,
-        kubeconfig=os.environ["KUBECONFIG"],
+        ingress=ingress if ingress is None or "://" in ingress else f"http://{ingress}",
+        # The command runs in other folders
+        kubeconfig=os.pathsep.join(
+            os.path.abspath(each) for each in os.environ["KUBECONFIG"].split(os.pathsep) if each
+        ),
         home=tmp_path_factory.mktemp("projects"),
     )
     if given:
@@ -47,6 +55,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Cluster() as cluster:
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         try:
+            with world.cluster() as inside:
+                # Without it no Pod is made
+                wait_for(lambda: inside.get(SERVICE_ACCOUNT, "default"))
             yield world
         finally:
             cluster.delete(NAMESPACE, namespace)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from liteship.artifact import Artifact
-from liteship.deploy.kubernetes.addresses import is_ready, plain_address
+from liteship.deploy.kubernetes.addresses import is_ready
 from liteship.deploy.kubernetes.api.cluster import Cluster
+from liteship.deploy.kubernetes.balancers import plain_address
 from liteship.deploy.kubernetes.operations.deployed import REVISION_LABEL, Form, list_pods
 from liteship.deploy.kubernetes.traffic.exposition import parse
 from liteship.deploy.kubernetes.traffic.revisions import read_service
@@ -35,8 +36,20 @@ PATIENCE_S = 300.0
 
 FORMS: tuple[Form, ...] = ("knative", "kubernetes")
 
-SMALL = {"cpu_request": 0.05, "max_scale": 3}
-"""Settings with which every scenario fits on a small cluster."""
+PAUSE_S = 0.05
+"""Of each thread under load, after each answer."""
+
+SETTINGS: dict[str, object] = {"cpu_request": 0.05, "max_scale": 3, "visibility": "public"}
+"""With these every scenario fits on a small cluster, and is asked from outside."""
+
+NO_DOMAIN = (
+    "{url} leads nowhere from here. LITESHIP_INGRESS has to say where Knative's ingress answers. Where "
+    "that URL is one inside the cluster, Knative has no domain: kubectl patch configmap/config-domain "
+    '-n knative-serving --type merge -p \'{{"data":{{"example.com":""}}}}\''
+)
+
+HEALTHY_IN_A_ROW = 20
+"""Answers, until a new load balancer counts as one that knows its Pods."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ class World:
 
     # The command
 
-    def project(self, name: str, version: str = "1", **knative: float) -> str:
+    def project(self, name: str, version: str = "1", **knative: object) -> str:
         """Makes or changes the project of a function: digits under another name, with these settings.
 
         The image stays the same: the model in it says version 1, whatever the label says.
@@ -88,14 +101,17 @@ class World:
         folder = self.home / name / "functions" / name
         if not folder.exists():
             shutil.copytree(DIGITS, folder, ignore=shutil.ignore_patterns("trained", "__pycache__"))
-        text = (DIGITS / "function.toml").read_text()
+        # Its last section, which gets other settings
+        text = (DIGITS / "function.toml").read_text().partition("\n[knative]\n")[0]
         for old, new in (
             ('name = "digits"', f'name = "{name}"'),
             ('version = "1"', f'version = "{version}"'),
         ):
             assert text.count(old) == 1, old
             text = text.replace(old, new)
-        settings = "".join(f"{key} = {value}\n" for key, value in (SMALL | knative).items())
+        settings = "".join(
+            f"{key} = {json.dumps(value)}\n" for key, value in (SETTINGS | knative).items()
+        )
         (folder / "function.toml").write_text(f"{text}\n[knative]\n{settings}")
         self.run("render", project=name)
         return name
@@ -130,9 +146,12 @@ class World:
     def deploy(self, name: str, form: Form, *options: str) -> Any:
         """Deploys, and gives the JSON document."""
         ingress = ["--ingress", self.ingress] if form == "knative" and self.ingress else []
-        return self.ask_liteship(
+        done = self.ask_liteship(
             "deploy", name, f"--to={form}", "--image", self.image, "--yes", *ingress, *options
         )
+        lost = form == "knative" and done["way"] == "through the API server"
+        assert not lost, NO_DOMAIN.format(url=done["url"])
+        return done
 
     def versions(self, name: str) -> dict[str, Any]:
         """The function's versions by number, each as `liteship versions` lists it."""
@@ -156,9 +175,14 @@ class World:
 
     def remove_all(self) -> None:
         """Deletes what scenarios left: a cluster may be small, and the namespace somebody's own."""
+        failures = []
         for project in self.home.iterdir():
             for form in FORMS:
-                self.remove(project.name, form)
+                try:
+                    self.remove(project.name, form)
+                except AssertionError as error:
+                    failures.append(str(error))
+        assert not failures, "\n".join(failures)
 
     # Requests
 
@@ -178,9 +202,14 @@ class World:
             address = plain_address(cluster, name, ingress=None)
         if address.way == "directly":
             headers = {"content-type": self.content_type}
-            return lambda: _answer(
-                urllib.request.Request(address.url + "/predict", data=self.body, headers=headers)  # noqa: S310
-            )
+
+            def directly() -> Reply:
+                url = address.url + "/predict"
+                return _answer(urllib.request.Request(url, data=self.body, headers=headers))  # noqa: S310
+
+            # Each of its nodes learns of the Pods in its own time
+            wait_for(lambda: all(directly().status == 200 for _ in range(HEALTHY_IN_A_ROW)))
+            return directly
 
         def by_api_server() -> Reply:
             begun = time.monotonic()
@@ -232,7 +261,10 @@ def _answer(request: urllib.request.Request) -> Reply:
 
 
 class Load:
-    """Requests without a pause from several threads, while something else happens.
+    """Requests from several threads, each on a connection of its own, while something else happens.
+
+    One that fails is not sent again. They come at a pace that leaves a small node room for the
+    platform, whose probes would fail otherwise.
 
     Args:
         ask: Sends one.
@@ -273,7 +305,7 @@ class Load:
                     self.replies += 1
                 else:
                     self.failures.append(reply)
-            time.sleep(0.01)
+            time.sleep(PAUSE_S)
 
 
 def wait_for(happened: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:

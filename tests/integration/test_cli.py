@@ -243,3 +243,20 @@ def test_a_damaged_model_is_refused_with_both_digests(run: Run, project: Path, p
     predicted = run("predict", "digits", picture, "--json")
     assert predicted.returncode == 13
     assert json.loads(predicted.stdout)["reference"] == "artifact-digest"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_full_disk_is_an_error_and_no_traceback(project: Path, form: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "liteship", "kn", "digits", *form],
+            cwd=project,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("error [output-refused]")
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr

@@ -247,6 +247,8 @@ class Store:
         self.asked: list[str] = []
         self.refusal: tuple[int, str] | None = None
         self.stop_after: int | None = None
+        self.declares = True
+        self.location = ""
         self.waits = threading.Event()
         store = self
 
@@ -260,7 +262,10 @@ class Store:
                 else:
                     status, body = 200, store.objects[name]
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                if store.location:
+                    self.send_header("Location", store.location)
+                if store.declares:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if status != 200 or store.stop_after is None or name != "model.tflite":
                     self.wfile.write(body)
@@ -372,6 +377,34 @@ def test_a_download_that_breaks_off_leaves_nothing(store: Store, digest: str, ca
     fetch(URI, digest, cache)
 
 
+@pytest.mark.parametrize("name", ["model.json", "golden.bin.zlib", "model.tflite"])
+@pytest.mark.parametrize("declares", [True, False])
+def test_of_a_file_that_is_too_large_little_is_kept(
+    store: Store, digest: str, cache: str, name: str, declares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_source, "MOST_MANIFEST_BYTES", 100_000)
+    store.objects[name] += bytes(10_000_000)
+    store.declares = declares
+    error = refusal(digest, cache)
+    assert error.reference == "artifact-digest"
+    assert name in error.message
+
+
+def test_a_redirection_is_not_followed(store: Store, digest: str, cache: str) -> None:
+    store.refusal = 307, "TemporaryRedirect"
+    store.location = "http://127.0.0.1:1/elsewhere"
+    error = refusal(digest, cache)
+    assert error.reference in {"model-refused", "model-unreachable"}
+    assert "TemporaryRedirect" in str(error.received)
+
+
+def test_a_download_that_takes_too_long_ends(store: Store, digest: str, cache: str) -> None:
+    with pytest.raises(LiteshipError) as raised:
+        fetch(URI, digest, cache, 0)
+    assert raised.value.reference == "model-unreachable"
+    assert os.listdir(cache) == []
+
+
 def test_a_download_that_stands_still_ends(
     store: Store, digest: str, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -460,6 +493,19 @@ def test_the_server_serves_the_model_from_s3(
     messages = [line["message"] for line in server.log_lines()]
     assert messages[0] == "model not ready"
     assert messages.count("model ready") == 1
+
+
+def test_what_s3_says_is_for_the_log_alone(
+    store: Store, start_server: Callable[..., Any], digest: str, tmp_path: Path
+) -> None:
+    """It names accounts, roles and addresses, and anybody can ask."""
+    store.refusal = 403, "AccessDenied"
+    variables = {"LITESHIP_MODEL": URI, "LITESHIP_MODEL_SHA256": digest, "TMPDIR": str(tmp_path)}
+    server = start_server(**variables)
+    refused = httpx.get(f"{server.url}/health/ready").json()
+    assert refused["reference"] == "model-forbidden"
+    assert "AccessDenied" not in str(refused)
+    assert "AccessDenied" in server.log_lines()[0]["received"]
 
 
 def test_the_server_waits_for_a_volume_whose_content_is_replaced(

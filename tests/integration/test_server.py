@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -199,6 +201,48 @@ def test_who_asks_while_the_model_is_loaded_is_answered_when_it_is(
         answer = b"".join(iter(lambda: early.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b'"ready": true' in answer
+
+
+SMUGGLED = (
+    b"POST /predict HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"0\r\n\r\n"
+    b"GET /health/live HTTP/1.1\r\nhost: h\r\n\r\n"
+)
+
+
+def talk(server: Any, sent: bytes) -> bytes:
+    """Everything that comes back until the server closes the connection."""
+    port = int(server.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_no_request_hides_in_another(start_server: Start) -> None:
+    answer = talk(start_server(), SMUGGLED)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"framing-ambiguous"' in answer
+
+
+def test_callers_who_stop_in_the_middle_fill_no_memory(start_server: Start, digit_png: bytes) -> None:
+    limit_bytes = 100_000
+    server = start_server(
+        LITESHIP_WORKERS="1", LITESHIP_QUEUE="1", LITESHIP_MAX_BODY_BYTES=str(limit_bytes)
+    )
+    head = f"POST /predict HTTP/1.1\r\nhost: h\r\ncontent-length: {limit_bytes}\r\n\r\n".encode()
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(address, PATIENCE_S)) for _ in range(4)]
+        for connection in slow:
+            connection.sendall(head + bytes(limit_bytes - 1))
+        readable, _, _ = select.select(slow, [], [], PATIENCE_S)
+        assert readable[0].recv(100).startswith(b"HTTP/1.1 503 ")
+        assert httpx.get(f"{server.url}/health/ready").status_code == 200
+    answer = httpx.post(f"{server.url}/predict", content=digit_png, headers=PNG)
+    while answer.status_code == 503:  # until it has seen that they are gone
+        answer = httpx.post(f"{server.url}/predict", content=digit_png, headers=PNG)
+    assert answer.status_code == 200
 
 
 def test_readiness_as_knative_asks_to_detect_http2(start_server: Start, function_folder: Path) -> None:

@@ -110,19 +110,15 @@ def test_what_is_no_http_is_told(artifact: Artifact) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on", "step"),
-    [
-        ("lambda", "liteship rollback digits; liteship logs digits says"),
-        ("knative", "liteship rollback digits --on knative; liteship logs digits --on knative"),
-        ("kubernetes", "kubectl rollout undo deployment/digits; liteship logs digits --on kubernetes"),
-    ],
+    ("given", "step"),
+    [({}, "liteship rollback digits; liteship logs digits says"), ({"hint": "mend it"}, "mend it")],
 )
 def test_the_next_step_is_the_platforms(
-    artifact: Artifact, closed_port: int, on: str, step: str
+    artifact: Artifact, closed_port: int, given: dict[str, str], step: str
 ) -> None:
     url = f"http://127.0.0.1:{closed_port}"
     with pytest.raises(DeploymentError) as raised:
-        smoke_test("digits", artifact, over_http(url), url, patience_s=0, on=on)
+        smoke_test("digits", artifact, over_http(url), url, patience_s=0, **given)  # type: ignore[arg-type]
     assert raised.value.hint.startswith(step)
 
 

@@ -135,6 +135,15 @@ def test_ctrl_c_does_not_wait_for_a_service(start_server: Start) -> None:
     assert server.process.wait(15) == 0
 
 
+def test_a_model_that_is_tried_again_does_not_hold_the_process(
+    start_server: Start, tmp_path: Path
+) -> None:
+    server = start_server(LITESHIP_MODEL=str(tmp_path / "nowhere"), LITESHIP_DRAIN_S="0")
+    assert httpx.get(f"{server.url}/health/ready").status_code == 503
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(15) == 0
+
+
 LOADING_APP = """
 import time
 print('{"message": "loading"}', flush=True)

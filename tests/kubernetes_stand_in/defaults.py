@@ -28,7 +28,7 @@ def admit(live: Object | None, thing: Object, faults: Faults) -> None:
     """
     kind = (thing["apiVersion"], thing["kind"])
     if kind == (f"{KNATIVE_GROUP}/v1", "Service"):
-        _default_knative_service(live, thing)
+        _default_knative_service(live, thing, faults.ephemeral_storage)
         if faults.webhook:
             faults.happened["webhook"] += 1
             raise denied(faults.webhook)
@@ -45,7 +45,7 @@ def denied(text: str) -> Refusal:
     return bad_request(f'admission webhook "{name}" denied the request: {text}')
 
 
-def _default_knative_service(live: Object | None, thing: Object) -> None:
+def _default_knative_service(live: Object | None, thing: Object, ephemeral_storage: str) -> None:
     annotations = thing["metadata"].setdefault("annotations", {})
     if live is None:
         annotations |= {f"{KNATIVE_GROUP}/creator": USER, f"{KNATIVE_GROUP}/lastModifier": USER}
@@ -56,13 +56,23 @@ def _default_knative_service(live: Object | None, thing: Object) -> None:
         if live["spec"] != thing["spec"]:
             annotations[f"{KNATIVE_GROUP}/lastModifier"] = USER
     # The webhook reads and writes Go's types, which have these fields always
-    thing["spec"]["template"].setdefault("metadata", {})["creationTimestamp"] = None
+    metadata = thing["spec"]["template"].setdefault("metadata", {})
+    metadata["creationTimestamp"] = None
     spec = thing["spec"]["template"].setdefault("spec", {})
-    spec.setdefault("enableServiceLinks", False)
-    spec.setdefault("containerConcurrency", 0)
-    spec.setdefault("timeoutSeconds", TIMEOUT_S)
     for container in spec.get("containers", []):
-        _default_knative_container(container)
+        _round_trip(container)
+    before = live["spec"]["template"]["metadata"].get("name") if live else None
+    # A Revision of the same name gets no defaults
+    # (https://github.com/knative/serving/blob/main/pkg/apis/serving/v1/configuration_defaults.go)
+    if not before or metadata.get("name") != before:
+        spec.setdefault("enableServiceLinks", False)
+        spec.setdefault("containerConcurrency", 0)
+        spec.setdefault("timeoutSeconds", TIMEOUT_S)
+        for container in spec.get("containers", []):
+            _default_knative_container(container)
+            if ephemeral_storage:
+                requests = container["resources"].setdefault("requests", {})
+                requests.setdefault("ephemeral-storage", ephemeral_storage)
     if not thing["spec"].get("traffic"):
         thing["spec"]["traffic"] = [{"latestRevision": True, "percent": 100}]
     for target in thing["spec"]["traffic"]:
@@ -72,11 +82,15 @@ def _default_knative_service(live: Object | None, thing: Object) -> None:
 def _default_knative_container(container: Object) -> None:
     """https://github.com/knative/serving/blob/main/pkg/apis/serving/v1/revision_defaults.go."""
     container.setdefault("name", "user-container")
-    container.setdefault("resources", {})
     probe = container.setdefault("readinessProbe", {})
     if not {"httpGet", "tcpSocket", "exec", "grpc"} & set(probe):
         probe["tcpSocket"] = {}
     probe.setdefault("successThreshold", 1)
+
+
+def _round_trip(container: Object) -> None:
+    """What Go's types and the CRD's own defaults add."""
+    container.setdefault("resources", {})
     for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
         for way in {"httpGet", "tcpSocket"} & set(container.get(kind, {})):
             container[kind][way].setdefault("port", 0)

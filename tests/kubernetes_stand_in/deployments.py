@@ -45,6 +45,9 @@ class Deployments:
                 self._sync(deployment)
 
     def _sync(self, deployment: Object) -> None:
+        if deployment["spec"].get("paused"):
+            self._store.edit(key_of(deployment), _report_pause)
+            return
         wanted = deployment["spec"].get("replicas", 1)
         if self.most_replicas is not None:
             wanted = min(wanted, self.most_replicas)
@@ -241,6 +244,14 @@ def _replica_set(deployment: Object, name: str, digest: str, number: int) -> Obj
         },
         "spec": {"replicas": 0, "selector": selector, "template": template},
     }
+
+
+def _report_pause(deployment: Object) -> None:
+    status = deployment.setdefault("status", {})
+    if status.get("observedGeneration") != deployment["metadata"]["generation"]:
+        status.pop("updatedReplicas", None)
+    status["observedGeneration"] = deployment["metadata"]["generation"]
+    set_condition(deployment, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused")
 
 
 def _bounds(deployment: Object, wanted: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ class Faults:
 
     Attributes:
         forbidden: (verb, resource) pairs that the user may not use; see `forbid`.
+        allowed: The only pairs that the user may use; None is no limit.
         unauthorized: Every request is 401, as with a token that has run out.
         no_knative: Knative is not installed: its API group is unknown.
         webhook: Knative's webhook refuses every change to a Service with this text.
@@ -36,12 +37,19 @@ class Faults:
         drop_logs: So many of the next log streams lose their connection after `drop_after_lines`.
         drop_after_lines: 0 drops before the first.
         refuse_connections: So many of the next requests are hung up on without an answer.
+        lost_pods: Pods whose node does not answer the API server: their logs cannot be read.
         pending_addresses: Services of type LoadBalancer get no address.
         unschedulable: Pods find no node, for this reason.
+        no_domain: Knative has no domain: every Service's URL is one inside the cluster.
+        ephemeral_storage: What Knative's `config-defaults` lets every new Revision ask for of it.
+        no_minimum: Knative passes on that a Deployment lacks Pods while these start, as some of its
+            versions do.
         happened: Fault by name, and how often.
+        used: The rights that were needed so far: verb and resource, as `forbid` takes them.
     """
 
     forbidden: set[tuple[str, str]] = field(default_factory=set)
+    allowed: set[tuple[str, str]] | None = None
     unauthorized: bool = False
     no_knative: bool = False
     webhook: str = ""
@@ -56,9 +64,14 @@ class Faults:
     drop_logs: int = 0
     drop_after_lines: int = 0
     refuse_connections: int = 0
+    lost_pods: set[str] = field(default_factory=set)
     pending_addresses: bool = False
     unschedulable: str = ""
+    no_domain: bool = False
+    ephemeral_storage: str = ""
+    no_minimum: bool = False
     happened: Counter[str] = field(default_factory=Counter)
+    used: set[tuple[str, str]] = field(default_factory=set)
 
     def forbid(self, verb: str, resource: str) -> None:
         """Takes a right away.
@@ -115,7 +128,9 @@ class Faults:
             Refusal: 403, naming user, verb, resource, group and namespace.
         """
         qualified = f"{resource.qualified}/{sub}" if sub else resource.qualified
-        if not {(verb, qualified), ("*", qualified)} & self.forbidden:
+        self.used.add((verb, qualified))
+        missing = self.allowed is not None and (verb, qualified) not in self.allowed
+        if not missing and not {(verb, qualified), ("*", qualified)} & self.forbidden:
             return
         self.happened["forbidden"] += 1
         plural = f"{resource.plural}/{sub}" if sub else resource.plural
@@ -125,6 +140,17 @@ class Faults:
             name,
             f'User "{USER}" cannot {verb} resource "{plural}" in API group "{resource.group}"{where}',
         )
+
+    def check_node(self, pod: str) -> None:
+        """What the API server says where it cannot reach a kubelet.
+
+        Raises:
+            Refusal: 500.
+        """
+        if pod in self.lost_pods:
+            self.happened["lost_pods"] += 1
+            text = f"Get https://10.0.0.7:10250/containerLogs/default/{pod}: dial tcp: i/o timeout"
+            raise Refusal(500, "InternalError", text, {})
 
     def check_validity(self, resource: Resource, name: str) -> None:
         """What the API server's own validation says.

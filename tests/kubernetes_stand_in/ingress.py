@@ -1,9 +1,10 @@
-"""Knative's ingress and its activator."""
+"""Knative's ingresses, the one outside and the one inside the cluster, and its activator."""
 
 from __future__ import annotations
 
 import http.client
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -36,12 +37,13 @@ class Ingress:
         self._counts: dict[tuple[str, str], dict[str, int]] = {}
         self._turn = 0
         self.server = serve(self._answer)
+        self.server_inside = serve(partial(self._answer, inside=True))
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def _answer(self, handler: BaseHTTPRequestHandler, *, inside: bool = False) -> None:
         body = read_body(handler)
         host = handler.headers.get("host", "").partition(":")[0].lower()
         with self._store.changed:
-            revision = self._revision_for(host)
+            revision = self._revision_for(host, inside=inside)
         if revision is None:
             send(handler, 404, b"", [])  # as Envoy does
             return
@@ -56,13 +58,13 @@ class Ingress:
             send(handler, 503, text.encode(), TEXT)
         self._revisions.touch(revision)
 
-    def _revision_for(self, host: str) -> Object | None:
+    def _revision_for(self, host: str, *, inside: bool) -> Object | None:
         """By the URLs in status; cluster-local ones are not reached from outside."""
         for route in self._store.of(ROUTE):
             status, namespace = route["status"], route["metadata"]["namespace"]
             traffic = status.get("traffic", [])
             name = None
-            if not host.endswith(".svc.cluster.local"):
+            if inside or not host.endswith(".svc.cluster.local"):
                 if urlsplit(status.get("url", "")).netloc == host and traffic:
                     name = self._divided((namespace, host), traffic)
                 tagged = [each for each in traffic if urlsplit(each.get("url", "")).netloc == host]

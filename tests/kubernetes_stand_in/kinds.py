@@ -43,6 +43,7 @@ NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 POD = Resource("v1", "Pod", "pods")
 SERVICE = Resource("v1", "Service", "services")
 EVENT = Resource("v1", "Event", "events")
+SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
 KNATIVE_SERVICE = Resource(KNATIVE, "Service", "services")
@@ -57,6 +58,7 @@ RESOURCES = (
     EVENT,
     Resource("v1", "ConfigMap", "configmaps"),
     Resource("v1", "Secret", "secrets"),
+    SERVICE_ACCOUNT,
     DEPLOYMENT,
     REPLICA_SET,
     Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),

@@ -34,12 +34,12 @@ class Services:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def sync(self) -> None:
+    def sync(self, *, no_domain: bool = False) -> None:
         """Brings every Service one step on."""
         for service in self._store.of(KNATIVE_SERVICE):
-            self._sync(service)
+            self._sync(service, no_domain=no_domain)
 
-    def _sync(self, service: Object) -> None:
+    def _sync(self, service: Object, *, no_domain: bool) -> None:
         spec = service["spec"]
         configuration = self._sync_configuration(
             self._ensure(CONFIGURATION, service, {"template": copy.deepcopy(spec["template"])})
@@ -50,7 +50,7 @@ class Services:
             text = f'The revision name "{name}" is taken by a conflicting Revision'
             routed = ("False", "RevisionNameTaken", f"{text}, so traffic will not be migrated")
         else:
-            route = sync_route(self._store, route, configuration)
+            route = sync_route(self._store, route, configuration, no_domain=no_domain)
             routed = _words(condition(route, "Ready"))
             if routed[0] == "True" and not is_migrated(route, configuration):
                 text = "Traffic is not yet migrated to the latest revision."

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tests.kubernetes_stand_in.faults import Faults
     from tests.kubernetes_stand_in.kinds import Object
     from tests.kubernetes_stand_in.store import Store
 
@@ -39,6 +40,12 @@ BUFFERED = "Requests to the target are being buffered as resources are provision
 
 STARTING = ("Unknown", "Deploying", "")
 GOOD = ("True", "", "")
+NO_MINIMUM = (
+    "False",
+    "MinimumReplicasUnavailable",
+    "Deployment does not have minimum availability.",
+)
+"""https://github.com/knative/serving/pull/14835."""
 
 
 class Revisions:
@@ -48,9 +55,10 @@ class Revisions:
         window_s: How long without a request until a Revision's last Pod goes.
     """
 
-    def __init__(self, store: Store, bundles: Mapping[str, Path]) -> None:
+    def __init__(self, store: Store, bundles: Mapping[str, Path], faults: Faults) -> None:
         self._store = store
         self._bundles = bundles
+        self._faults = faults
         self.window_s = 3600.0
         self._used: dict[str, float] = {}
 
@@ -87,6 +95,11 @@ class Revisions:
         if ready:
             self._used.setdefault(revision["metadata"]["uid"], time.monotonic())
         said = _judge(revision, deployment, pods, wanted=wanted, ready=ready)
+        if self._faults.no_minimum and ready < wanted:
+            self._faults.happened["no_minimum"] += 1
+            said.setdefault("ResourcesAvailable", STARTING)
+            if said["ResourcesAvailable"][0] != "False":
+                said["ResourcesAvailable"] = NO_MINIMUM
         self._write(revision, said, wanted=wanted, ready=ready, reachable=reachable)
 
     def _write(

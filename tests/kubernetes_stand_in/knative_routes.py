@@ -22,10 +22,12 @@ TLS_IS_OFF = "external-domain-tls is not enabled"
 VISIBILITY = "networking.knative.dev/visibility"
 
 
-def sync_route(store: Store, route: Object, configuration: Object) -> Object:
+def sync_route(
+    store: Store, route: Object, configuration: Object, *, no_domain: bool = False
+) -> Object:
     """Routes as spec.traffic says, or says why not and leaves what is routed; gives the Route."""
     namespace, name = (route["metadata"][key] for key in ("namespace", "name"))
-    is_local = route["metadata"]["labels"].get(VISIBILITY) == "cluster-local"
+    is_local = no_domain or route["metadata"]["labels"].get(VISIBILITY) == "cluster-local"
     suffix = f"{namespace}.{LOCAL_DOMAIN if is_local else DOMAIN}"
     targets, problem = [], None
     for target in route["spec"]["traffic"]:

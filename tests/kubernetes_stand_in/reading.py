@@ -92,8 +92,9 @@ class Reader:
         """A container's log (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/).
 
         Raises:
-            Refusal: 400 or 404.
+            Refusal: 400, 404 or 500.
         """
+        self._faults.check_node(query.name)
         log = self._find_log(query)
         lines = [] if log is None else list(log.lines)
         taken = len(lines)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import yaml
+from tests.kubernetes_stand_in.accounts import add_accounts
 from tests.kubernetes_stand_in.api import ApiServer
 from tests.kubernetes_stand_in.balancers import LoadBalancers
 from tests.kubernetes_stand_in.deployments import Deployments
@@ -43,6 +44,7 @@ class StandIn:
         bundles: A dict, may be changed.
         kubeconfig: For KUBECONFIG.
         ingress: Where requests from outside go, with the Host header of a Service's URL.
+        ingress_inside: The same for requests inside the cluster, where cluster-local URLs are known.
         store: Objects by (api_version, kind, namespace, name).
         requests: What the API server was asked: method, path and query.
         faults: What goes wrong.
@@ -63,7 +65,7 @@ class StandIn:
         self._ended = threading.Event()
         self._kubelet = Kubelet(self.store, self.bundles, self.faults)
         self._services = Services(self.store)
-        self._revisions = Revisions(self.store, self.bundles)
+        self._revisions = Revisions(self.store, self.bundles, self.faults)
         self._deployments = Deployments(self.store, self.faults)
         self._balancers = LoadBalancers(self.store, self._kubelet, self.faults)
         self._folder = Path(tempfile.mkdtemp(prefix="stand-in-"))
@@ -115,6 +117,7 @@ class StandIn:
         self._ingress = Ingress(self.store, self._revisions, self._kubelet)
         self._api = ApiServer(self.store, self._kubelet, self._balancers, self.faults, self._ended)
         self.ingress = f"http://127.0.0.1:{self._ingress.server.server_address[1]}"
+        self.ingress_inside = f"http://127.0.0.1:{self._ingress.server_inside.server_address[1]}"
         self.server = f"http://127.0.0.1:{self._api.server.server_address[1]}"
         self.kubeconfig.write_text(yaml.safe_dump(kubeconfig(self.server, self._namespace)))
         self._controllers = threading.Thread(target=self._control, daemon=True)
@@ -127,6 +130,7 @@ class StandIn:
             self.store.changed.notify_all()
         self._controllers.join()
         stop(self._ingress.server)
+        stop(self._ingress.server_inside)
         stop(self._api.server)
         self._balancers.close()
         self._kubelet.close()
@@ -159,7 +163,8 @@ class StandIn:
 
     def _reconcile(self) -> None:
         with self.store.changed:
-            self._services.sync()
+            add_accounts(self.store)
+            self._services.sync(no_domain=self.faults.no_domain)
             self._revisions.sync()
             self._deployments.sync()
         self._kubelet.sync()

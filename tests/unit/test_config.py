@@ -70,6 +70,20 @@ def test_settings_that_knative_would_refuse_are_refused_here(
         KnativeSection.model_validate(settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "visibility"),
+    [
+        ({}, "public"),
+        ({"triggers": {"s3": {}}}, "cluster-local"),
+        ({"triggers": {"s3": {}}, "knative": {"min_scale": 1}}, "cluster-local"),
+        ({"triggers": {"s3": {}}, "knative": {"visibility": "public"}}, "public"),
+        ({"knative": {"visibility": "cluster-local"}}, "cluster-local"),
+    ],
+)
+def test_events_are_not_for_everybody_to_send(settings: dict[str, Any], visibility: str) -> None:
+    assert FunctionConfig.model_validate(CONFIG | settings).knative.visibility == visibility
+
+
 @pytest.mark.parametrize(("cpu_limit", "at_once"), [(0.25, 1), (1.0, 1), (1.9, 1), (2, 2), (3.5, 3)])
 def test_a_pod_takes_as_many_requests_as_its_processors_run(cpu_limit: float, at_once: int) -> None:
     section = KnativeSection.model_validate({"cpu_limit": cpu_limit, "cpu_request": 0.1})

@@ -242,7 +242,7 @@ def test_no_project_is_told(tmp_path: Path) -> None:
     assert raised.value.reference == "project-missing"
 
 
-@pytest.mark.parametrize("name", ["beer", "../wine", ""])
+@pytest.mark.parametrize("name", ["beer", "../wine", "wine/", "../functions/wine", "."])
 def test_an_unknown_function_is_told_with_those_there_are(
     name: str, write: Callable[[str], Path]
 ) -> None:
@@ -256,3 +256,13 @@ def test_an_unknown_function_is_told_with_those_there_are(
 def test_scale_has_a_least_and_a_most_in_this_order() -> None:
     with pytest.raises(ValueError, match="min_scale 3 is above max_scale 2"):
         KnativeSection(min_scale=3, max_scale=2)
+
+
+@pytest.mark.parametrize(
+    "location", ["", "s3://", "https://x/y", "/etc", "s3://my-bucket/models/", "s3://b/../c"]
+)
+def test_where_artifacts_may_be_is_said_in_words(write: Callable[[str], Path], location: str) -> None:
+    path = write(MINIMAL.replace("[model]", f'[model]\nlocation = "{location}"'))
+    with pytest.raises(ConfigurationError) as raised:
+        read_config(path)
+    assert "must be image, s3://BUCKET/PREFIX, or a folder below /mnt" in raised.value.problems[0]

@@ -128,7 +128,7 @@ class Manifest:
         """
         try:
             content = json.loads(text, parse_constant=_refuse_constant)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ArtifactError(
                 "manifest-json",
                 f"{path} is not JSON: {error}",

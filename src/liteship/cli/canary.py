@@ -11,8 +11,8 @@ import typer
 from liteship.cli.cluster_traffic import require_revisions, spelled
 from liteship.cli.exits import CODES, INTERRUPTED, end_on_sigterm
 from liteship.cli.options import Context, Name, Namespace, On
-from liteship.cli.output import Json, console, print_json, stderr
-from liteship.deploy.kubernetes.api.cluster import Cluster
+from liteship.cli.output import Json, print_json, print_line, stderr
+from liteship.cli.platforms import open_cluster, place
 from liteship.deploy.kubernetes.traffic.bounds import Bounds
 from liteship.deploy.kubernetes.traffic.canary import run_canary
 from liteship.deploy.kubernetes.traffic.canary_plan import Plan, begin, division, parse_steps
@@ -22,9 +22,14 @@ from liteship.errors import ConfigurationError, DeploymentError
 from liteship.project import load_function
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from liteship.deploy.kubernetes.api.cluster import Cluster
     from liteship.deploy.kubernetes.traffic.canary import Outcome, Result, Step
     from liteship.deploy.kubernetes.traffic.canary_plan import Start
     from liteship.deploy.kubernetes.traffic.figures import Figures
+
+STEP_S, MIN_REQUESTS, PATIENCE_S = 60.0, 50, 1800.0
 
 ENDED: dict[Result, str] = {
     "promoted": "has all traffic",
@@ -45,10 +50,10 @@ def command(
     ] = False,
     step_s: Annotated[
         float, typer.Option(help="How many seconds each step is watched at least.", min=0.1)
-    ] = 60.0,
+    ] = STEP_S,
     min_requests: Annotated[
         int, typer.Option(help="How many requests a version must have answered in a step.", min=1)
-    ] = 50,
+    ] = MIN_REQUESTS,
     max_errors: Annotated[
         str | None,
         typer.Option(help="Of all requests, such as 1%; by default 1 % more than the stable version."),
@@ -63,7 +68,7 @@ def command(
     ] = None,
     patience_s: Annotated[
         float, typer.Option(help="How many seconds a step waits for enough requests.", min=0)
-    ] = 1800.0,
+    ] = PATIENCE_S,
     on: On = "knative",
     namespace: Namespace = None,
     context: Context = None,
@@ -84,6 +89,14 @@ def command(
     """
     load_function(name)
     _require_knative(on, name)
+    watching = {
+        "--step-s": step_s != STEP_S,
+        "--min-requests": min_requests != MIN_REQUESTS,
+        "--max-errors": max_errors,
+        "--max-p99-ms": max_p99_ms,
+        "--max-low-confidence": max_low_confidence,
+        "--patience-s": patience_s != PATIENCE_S,
+    }
     plan = Plan(
         steps=parse_steps(steps),
         step_s=step_s,
@@ -95,27 +108,29 @@ def command(
             max_low_confidence=_share("--max-low-confidence", max_low_confidence),
         ),
     )
+    if not watch:
+        _refuse_watching(watching)
     end_on_sigterm()
-    with Cluster(namespace=namespace, context=context) as cluster:
+    with open_cluster(namespace, context) as cluster:
         start = begin(cluster, name, version, plan.steps)
         if not watch:
-            _first_step(cluster, name, start, json=json)
+            _first_step(cluster, name, start, place(namespace, context), json=json)
             return
         if not json:
-            console.print(_heading(name, start), soft_wrap=True)
+            print_line(_heading(name, start))
         outcome = run_canary(
             cluster,
             name,
             start,
             plan,
             on_step=lambda step: None if json else _print_step(step),
-            on_note=lambda note: stderr.print(note, highlight=False, soft_wrap=True),
+            on_note=lambda note: stderr.print(note, markup=False, highlight=False, soft_wrap=True),
         )
         where = {"service": name, "namespace": cluster.namespace}
     if json:
         print_json({**where, **_document(start), **dataclasses.asdict(outcome)})
     else:
-        _print_end(name, start, outcome)
+        _print_end(name, start, outcome, place(namespace, context))
     if outcome.result == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if outcome.result not in {"promoted", "reached"}:
@@ -132,6 +147,16 @@ def _require_knative(on: str, name: str) -> None:
             hint=f"set lambda.rollout in {name}'s function.toml, or: liteship traffic {name} 7=10",
         )
     require_revisions(on, name)  # type: ignore[arg-type]
+
+
+def _refuse_watching(options: Mapping[str, object]) -> None:
+    given = [option for option, value in options.items() if value is not None and value is not False]
+    if given:
+        raise ConfigurationError(
+            "option-unused",
+            f"{', '.join(given)}: without --watch, nobody looks at the new version",
+            hint="add --watch, or leave it out",
+        )
 
 
 def _share(option: str, text: str | None) -> float | None:
@@ -153,7 +178,7 @@ def _share(option: str, text: str | None) -> float | None:
     return percent / 100
 
 
-def _first_step(cluster: Cluster, name: str, start: Start, *, json: bool) -> None:
+def _first_step(cluster: Cluster, name: str, start: Start, here: str, *, json: bool) -> None:
     shares = division(start, start.steps[0])
     if start.steps[0] == 100 and start.new.latest:
         shares = {LATEST: 100}
@@ -170,16 +195,16 @@ def _first_step(cluster: Cluster, name: str, start: Start, *, json: bool) -> Non
         )
         return
     version, next_step = start.new.spelled, (*start.steps, 100)[1]
-    console.print(
-        f"{_heading(name, start)}: {spelled(after.percents, _versions(start))}\n"
-        f"look at its figures:  kubectl get --raw {_metrics_path(cluster.namespace)}\n"
-        f"one step on:          liteship traffic {name} {version}={next_step} --on knative\n"
-        f"all traffic:          liteship promote {name} {version} --on knative\n"
-        f"back:                 liteship rollback {name} --on knative\n"
-        f"watched, all steps:   liteship canary {name} {version} --watch",
-        soft_wrap=True,
-        highlight=False,
-    )
+    on = f"--on knative{here}"
+    for line in (
+        f"{_heading(name, start)}: {spelled(after.percents, _versions(start))}",
+        f"look at its figures:  kubectl get --raw {_metrics_path(cluster.namespace)}",
+        f"one step on:          liteship traffic {name} {version}={next_step} {on}",
+        f"all traffic:          liteship promote {name} {version} {on}",
+        f"back:                 liteship rollback {name} {on}",
+        f"watched, all steps:   liteship canary {name} {version} --watch{here}",
+    ):
+        print_line(line)
 
 
 def _metrics_path(namespace: str) -> str:
@@ -206,11 +231,9 @@ def _heading(name: str, start: Start) -> str:
 
 
 def _print_step(step: Step) -> None:
-    console.print(
+    print_line(
         f"{step.percent:>3} %  {step.watched_s:.0f} s  new: {_figures(step.new)}  |  "
-        f"stable: {_figures(step.stable)}",
-        soft_wrap=True,
-        highlight=False,
+        f"stable: {_figures(step.stable)}"
     )
 
 
@@ -225,12 +248,10 @@ def _figures(figures: Figures) -> str:
     )
 
 
-def _print_end(name: str, start: Start, outcome: Outcome) -> None:
-    reason = f" {outcome.reason}" if outcome.reason else ""
-    console.print(
-        f"{name}: {start.new.spelled} {ENDED[outcome.result]}.{reason}", soft_wrap=True, highlight=False
-    )
+def _print_end(name: str, start: Start, outcome: Outcome, here: str) -> None:
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    print_line(f"{name}: {start.new.spelled} {ENDED[outcome.result]}{reason}")
     if outcome.after:
-        console.print(f"traffic: {spelled(outcome.after, _versions(start))}", soft_wrap=True)
+        print_line(f"traffic: {spelled(outcome.after, _versions(start))}")
     if outcome.result == "stuck":
-        console.print(f"next step: liteship rollback {name} --on knative", soft_wrap=True)
+        print_line(f"next step: liteship rollback {name} --on knative{here}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from liteship.cli.output import Json, console, print_json, print_table, stderr
 from liteship.deploy.measuring.gate import gate
@@ -55,7 +56,7 @@ def _fields(check: LimitCheck) -> dict[str, Any]:
 def _print(name: str, checks: Sequence[LimitCheck]) -> None:
     colors = {"ok": "green", "note": "yellow", "over": "bold red"}
     rows = [
-        (each.name, each.value, each.limit, each.unit, f"[{colors[each.verdict]}]{each.verdict}[/]")
+        (each.name, each.value, each.limit, each.unit, Text(each.verdict, colors[each.verdict]))
         for each in checks
     ]
     print_table(f"{name} and Lambda's limits", ("limit", "value", "allowed", "unit", ""), rows)

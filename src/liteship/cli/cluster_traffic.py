@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from liteship.cli.output import console, print_json, print_table
+from liteship.cli.output import print_json, print_line, print_table
 from liteship.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def print_knative_change(name: str, change: Change, cluster: Cluster, *, json: b
     before, after = (spelled(shares, change.versions) for shares in (change.before, change.after))
     becomes = f"{after}, as it was" if change.before == change.after else f"{before} → {after}"
     later = "; later versions follow by themselves" if change.follows_latest else ""
-    console.print(f"{name}: {becomes}{later}", soft_wrap=True)
+    print_line(f"{name}: {becomes}{later}")
 
 
 def spelled(shares: Mapping[str, int], versions: Mapping[str, str]) -> str:
@@ -69,10 +69,11 @@ def print_revisions(name: str, revisions: Sequence[Revision], cluster: Cluster, 
         (
             each.version,
             each.name,
-            each.reason or "ready",
+            "no" if each.reason else "ready",
             f"{each.percent} %" if each.percent else "",
             each.created[:16].replace("T", " "),
-            each.image.rpartition("sha256:")[2][:12] if "sha256:" in each.image else each.image,
+            # So short that a row fits into 80 columns: the Revision's name is there to be pasted
+            each.image.rpartition("sha256:")[2][:8] if "sha256:" in each.image else each.image,
         )
         for each in revisions
     ]
@@ -82,5 +83,7 @@ def print_revisions(name: str, revisions: Sequence[Revision], cluster: Cluster, 
         rows,
     )
     for each in revisions:
+        if each.reason:
+            print_line(f"{each.name} is not ready: {each.reason}")
         if each.url:
-            console.print(f"{each.spelled}: {each.url}", soft_wrap=True, highlight=False)
+            print_line(f"{each.spelled}: {each.url}")

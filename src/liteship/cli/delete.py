@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from liteship.cli.confirmation import confirm
+from liteship.cli.exits import INTERRUPTED, end_on_sigterm
 from liteship.cli.options import Context, Name, Namespace, On, Region, Stage, Yes
-from liteship.cli.output import Json, console, print_json, print_table, progress_bars
-from liteship.cli.platforms import refuse_options
+from liteship.cli.output import Json, print_json, print_line, print_table, progress_bars, stderr
+from liteship.cli.platforms import open_cluster, refuse_options
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.removal import COUNTED, STAGES, count_objects, delete_stack, empty_buckets
 from liteship.deploy.aws.stack import DEFAULT_STAGE, look_for_stack, stack_name
-from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.operations.removal import STAGES as CLUSTER_STAGES
 from liteship.deploy.kubernetes.operations.removal import delete_objects, find_objects
 from liteship.errors import DeploymentError
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from liteship.deploy.aws.stack import Stack
+    from liteship.deploy.kubernetes.api.cluster import Cluster
     from liteship.deploy.kubernetes.operations.deployed import Form
     from liteship.project import FunctionFolder
+
+DELETED_NOT = "nothing is deleted"
 
 
 def command(
@@ -53,18 +56,18 @@ def command(
         liteship delete digits --on knative
     """
     folder = load_function(name)
+    end_on_sigterm()
     if on == "lambda":
         refuse_options(on, {"--namespace": namespace, "--context": context})
         _delete_stack(folder, stage, region, empty_bucket=empty_bucket, yes=yes, json=json)
         return
     given = {"--stage": stage != DEFAULT_STAGE, "--region": region, "--empty-bucket": empty_bucket}
     refuse_options(on, given)
-    with Cluster(namespace=namespace, context=context) as cluster:
+    with open_cluster(namespace, context) as cluster:
         _delete_from_cluster(cluster, folder.config.name, on, yes=yes, json=json)
 
 
 def _delete_from_cluster(cluster: Cluster, name: str, form: Form, *, yes: bool, json: bool) -> None:
-    cluster.require_namespace()
     place = f"the namespace {cluster.namespace} of {cluster.context}"
     fields = {"function": name, "namespace": cluster.namespace}
     objects = find_objects(cluster, name, form)
@@ -79,9 +82,15 @@ def _delete_from_cluster(cluster: Cluster, name: str, form: Form, *, yes: bool, 
             [(each.kind.kind, each.name, each.made) for each in objects],
         )
     if not yes:
-        confirm(f"Delete all of {name} in {place}?", f"deleting {name}", json=json)
-    with progress_bars(CLUSTER_STAGES, quiet=json) as report:
-        delete_objects(cluster, name, form, objects, report)
+        confirm(f"Delete all of {name} in {place}?", f"deleting {name}", DELETED_NOT, json=json)
+    try:
+        with progress_bars(CLUSTER_STAGES, quiet=json) as report:
+            delete_objects(cluster, name, form, objects, report)
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM as `end_on_sigterm` makes it
+        again = f"liteship delete {name} --on {form} --namespace {cluster.namespace}"
+        line = f"interrupted: part of it may be gone. What is left is deleted by: {again}"
+        stderr.print(line, markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
     gone = [str(each) for each in objects]
     _tell(json, f"{name} is deleted from {place}", fields, deleted=True, objects=gone)
 
@@ -99,7 +108,8 @@ def _delete_stack(
     with Aws(region) as aws:
         stack = look_for_stack(aws, wanted)
         if stack is None:
-            _tell(json, f"there is no stack {wanted} in {aws.region}", {"stack": wanted}, deleted=False)
+            sentence = f"there is no stack {wanted} in {aws.region}; what is on a cluster: --on knative"
+            _tell(json, sentence, {"stack": wanted}, deleted=False)
             return
         objects = count_objects(aws, stack)
         if not json:
@@ -108,7 +118,7 @@ def _delete_stack(
             raise _not_empty(folder.config.name, objects)
         if not yes:
             question = f"Delete all {len(stack.resources)} resources of {stack.name}?"
-            confirm(question, f"deleting the stack {stack.name}", json=json)
+            confirm(question, f"deleting the stack {stack.name}", DELETED_NOT, json=json)
         with progress_bars(STAGES, quiet=json) as report:
             emptied = empty_buckets(aws, objects, report)
             delete_stack(aws, stack, report)
@@ -152,4 +162,4 @@ def _tell(json: bool, sentence: str, where: Mapping[str, str], **fields: object)
     if json:
         print_json({**where, **fields})
     else:
-        console.print(sentence, soft_wrap=True)
+        print_line(sentence)

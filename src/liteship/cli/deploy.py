@@ -13,6 +13,7 @@ from liteship.cli.options import Context, Ingress, Name, Namespace, Platform, Re
 from liteship.cli.output import Json
 from liteship.cli.platforms import refuse_options
 from liteship.deploy.aws.stack import DEFAULT_STAGE
+from liteship.deploy.kubernetes.images import chosen_image
 from liteship.deploy.kubernetes.rollout import preparation
 from liteship.deploy.sam import deployment as lambda_deployment
 from liteship.deploy.sam.plan import REQUESTS, parse_rollout
@@ -132,10 +133,11 @@ def command(
         "--force-conflicts": force_conflicts,
         "--timeout-s": timeout_s != TIMEOUT_S,
     }
+    function = load_function(name)
     if to == "lambda":
         refuse_options(to, of_clusters | {"--no-traffic": no_traffic})
         request = lambda_deployment.Request(
-            function=load_function(name),
+            function=function,
             stage=stage,
             rollout=parse_rollout(canary) if canary is not None else None,
             base_image=base_image,
@@ -150,9 +152,9 @@ def command(
     end_on_sigterm()
     deploy_cluster.deploy(
         preparation.Request(
-            function=load_function(name),
+            function=function,
             platform=to,
-            image=image,
+            image=None if image is None else chosen_image(function.root, name, image),
             ingress=ingress,
             no_traffic=no_traffic,
             force=force_conflicts,

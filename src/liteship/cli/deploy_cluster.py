@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 import yaml
 
+from liteship.cli.confirmation import confirm, require_person
 from liteship.cli.exits import INTERRUPTED
-from liteship.cli.output import console, print_json, print_table, stderr
+from liteship.cli.output import print_json, print_line, print_table, print_whole, progress_lines, stderr
+from liteship.cli.platforms import place
 from liteship.deploy.kubernetes.addresses import require_ingress
 from liteship.deploy.kubernetes.api.cluster import Cluster
+from liteship.deploy.kubernetes.images import IMAGE_UNSET, NO_DIGEST, image_of
 from liteship.deploy.kubernetes.rollout.deployment import Progress, carry_out
 from liteship.deploy.kubernetes.rollout.preparation import manifests_of, prepare, require_namespace_name
 from liteship.errors import ConfigurationError
@@ -58,7 +60,7 @@ def deploy(request: Request, options: Options) -> None:
         manifests = manifests_of(request, with_image=False)
         _print_manifests(request, manifests, options)
         return
-    said = _silent if options.json or options.output else _say
+    said = progress_lines(quiet=options.json or options.output is not None)
     progress = Progress()
     try:
         with Cluster(namespace=options.namespace, context=options.context) as cluster:
@@ -88,27 +90,10 @@ def _require_consistent(options: Options) -> None:
 def _confirm(plan: Plan, options: Options) -> None:
     if plan.is_empty or options.yes:
         return
-    if options.json or not sys.stdin.isatty():
-        raise ConfigurationError(
-            "confirmation-missing",
-            "a deployment has to be confirmed, and there is nobody to ask",
-            hint="add --yes, or look first with --dry-run=server",
-        )
-    if not typer.confirm(f"Apply this to {plan.server}, namespace {plan.namespace}?"):
-        console.print("nothing is deployed")
-        raise typer.Exit(INTERRUPTED)
-
-
-def _silent(_line: str) -> None:
-    pass
-
-
-def _say(line: str) -> None:
-    stderr.print(f"  {line}", style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def _print(line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    hint = "add --yes, or look first with --dry-run=server"
+    require_person("a deployment", json=options.json, hint=hint)
+    question = f"Apply this to {plan.server}, namespace {plan.namespace}?"
+    confirm(question, "it", "nothing is deployed", json=options.json)
 
 
 def _print_manifests(request: Request, manifests: list[Manifest], options: Options) -> None:
@@ -118,9 +103,11 @@ def _print_manifests(request: Request, manifests: list[Manifest], options: Optio
             {**each, "metadata": each["metadata"] | {"namespace": options.namespace}}
             for each in manifests
         ]
+    image = request.image or image_of(request.function.root, request.name)
+    if image.endswith(NO_DIGEST):
+        stderr.print(f"note: {IMAGE_UNSET}", markup=False, highlight=False, soft_wrap=True)
     if options.output == "yaml":
-        # As it is: Rich would wrap long lines
-        print(yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True), end="")  # noqa: T201
+        print_whole(yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True).rstrip("\n"))
     elif options.output == "json":
         several = {"apiVersion": "v1", "kind": "List", "items": manifests}
         print_json(manifests[0] if len(manifests) == 1 else several)
@@ -128,8 +115,10 @@ def _print_manifests(request: Request, manifests: list[Manifest], options: Optio
         print_json({"deployed": False, "dry_run": "client", "manifests": manifests})
     else:
         for each in manifests:
-            _print(f"{each['kind']} {each['metadata']['name']} ({each['apiVersion']})")
-        _print(f"No cluster was asked. Manifests: {_again(request, options)} --dry-run=client -o yaml")
+            print_line(f"{each['kind']} {each['metadata']['name']} ({each['apiVersion']})")
+        print_line(
+            f"No cluster was asked. Manifests: {_again(request, options)} --dry-run=client -o yaml"
+        )
 
 
 def _print_judged(prepared: Prepared, options: Options) -> None:
@@ -139,6 +128,9 @@ def _print_judged(prepared: Prepared, options: Options) -> None:
         print_json({"deployed": False, "dry_run": "server", "plan": prepared.plan.fields()})
     else:
         _print_plan(prepared.plan)
+        if not prepared.plan.is_empty:
+            again = _again(prepared.request, options)
+            print_line(f"The cluster accepts it; nothing is applied. What applies it: {again}")
 
 
 def _print_plan(plan: Plan) -> None:
@@ -150,15 +142,15 @@ def _print_plan(plan: Plan) -> None:
     for each in plan.changes:
         _print_differences(each)
     if plan.is_empty:
-        _print("Nothing differs from what stands.")
+        print_line("Nothing differs from what stands.")
 
 
 def _print_differences(change: Change) -> None:
     for each in change.differences[:SHOWN_DIFFERENCES]:
         before, after = (_short(value) or "none" for value in (each.before, each.after))
-        _print(f"  {change.kind} {each.field}: {before} → {after}")
+        print_line(f"  {change.kind} {each.field}: {before} → {after}")
     if (more := len(change.differences) - SHOWN_DIFFERENCES) > 0:
-        _print(f"  and {more} more differences of the {change.kind}; --json prints all")
+        print_line(f"  and {more} more differences of the {change.kind}; --json prints all")
 
 
 def _print_interruption(request: Request, progress: Progress, options: Options) -> None:
@@ -184,35 +176,35 @@ def _print_deployment(request: Request, deployment: Deployment, options: Options
         return
     what = f"The Revision {plan.revision}" if plan.revision else f"The Deployment {plan.function}"
     after = "" if plan.is_empty else f" after {deployment.ready_s:.1f} s"
-    _print(f"{what} is ready{after}: {deployment.url}")
+    print_line(f"{what} is ready{after}: {deployment.url}")
     if test is None:
-        _print(f"Not asked for the golden input's answer: {deployment.not_asked}.")
+        print_line(f"Not asked for the golden input's answer: {deployment.not_asked}.")
     else:
         tries = "" if test.attempts == 1 else f" at attempt {test.attempts} (before: {test.earlier[0]})"
-        _print(f"Asked {deployment.way}, it answers the golden input as the artifact does{tries}.")
-    name, place = request.name, f"--on {request.platform}{_place(options)}"
+        print_line(f"Asked {deployment.way}, it answers the golden input as the artifact does{tries}.")
+    name, here = request.name, place(options.namespace, options.context)
+    on = f"--on {request.platform}{here}"
     if deployment.percent is not None and deployment.percent < 100:
         share = f"{deployment.percent} % of the" if deployment.percent else "no"
         version = f"v{request.function.config.version.removeprefix('v')}"
-        _print(
-            f"It gets {share} traffic: liteship promote {name} {place} sends it all, "
-            f"liteship canary {name} {version}{_place(options)} step by step."
+        print_line(
+            f"It gets {share} traffic: liteship promote {name} {on} sends it all, "
+            f"liteship canary {name} {version} --watch{here} step by step."
         )
-    logs = f"liteship logs {name} {place} --follow"
-    _print(
+    logs = f"liteship logs {name} {on} --follow"
+    print_line(
         f"Next: {logs}"
         if plan.platform == "kubernetes"
-        else f"Next: liteship versions {name} {place}; {logs}"
+        else f"Next: liteship versions {name} {on}; {logs}"
     )
 
 
 def _again(request: Request, options: Options) -> str:
-    return f"liteship deploy {request.name} --to {request.platform}{_place(options)}"
-
-
-def _place(options: Options) -> str:
-    given = {"--namespace": options.namespace, "--context": options.context}
-    return "".join(f" {option} {value}" for option, value in given.items() if value is not None)
+    """The same command, with what decides what is deployed and where."""
+    image = "" if request.image is None else f" --image {request.image}"
+    traffic = " --no-traffic" if request.no_traffic else ""
+    here = place(options.namespace, options.context)
+    return f"liteship deploy {request.name} --to {request.platform}{here}{image}{traffic}"
 
 
 def _short(text: str) -> str:

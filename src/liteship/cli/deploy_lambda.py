@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import typer
+from rich.text import Text
 
-from liteship.cli.exits import INTERRUPTED
-from liteship.cli.output import console, print_json, print_table, stderr
+from liteship.cli.confirmation import confirm, require_person
+from liteship.cli.output import console, print_json, print_line, print_table, progress_lines
 from liteship.deploy.aws.client import Aws, AwsError
 from liteship.deploy.sam.deployment import Request, carry_out, prepare
 from liteship.deploy.sam.program import LOG
-from liteship.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,23 +30,19 @@ SHOWN_LENGTH = 60
 
 def deploy(request: Request, *, region: str | None, yes: bool, json: bool) -> None:
     """Plans; and unless it is a dry run asks, carries it out and prints what came of it."""
-    said = _silent if json else _say
+    said = progress_lines(quiet=json)
     if request.dry_run:
         _print_plan(_look(request, region, said), json=json)
         return
-    if not yes and (json or not sys.stdin.isatty()):
-        raise ConfigurationError(
-            "confirmation-missing",
-            "a deployment has to be confirmed, and there is nobody to ask",
-            hint="add --yes, or look first with --dry-run",
-        )
+    if not yes:
+        require_person("a deployment", json=json, hint="add --yes, or look first with --dry-run")
     (request.function.root / LOG).unlink(missing_ok=True)
     with Aws(region) as aws:
         prepared = prepare(request, aws, said)
         if not json:
             _print_plan(prepared, json=False)
         if not yes:
-            _confirm(prepared.plan)
+            confirm(f"Deploy the stack {prepared.plan.stack}?", "it", "nothing is deployed", json=json)
         deployment = carry_out(prepared, aws, said)
     _print_deployment(deployment, json=json)
 
@@ -62,20 +56,6 @@ def _look(request: Request, region: str | None, said: Callable[[str], None]) -> 
         if error.reference not in NO_ACCOUNT:
             raise
     return prepare(request, None, said)
-
-
-def _silent(_line: str) -> None:
-    pass
-
-
-def _say(line: str) -> None:
-    stderr.print(f"  {line}", style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def _confirm(plan: Plan) -> None:
-    if not typer.confirm(f"Deploy the stack {plan.stack}?"):
-        console.print("nothing is deployed")
-        raise typer.Exit(INTERRUPTED)
 
 
 def _print_plan(prepared: Prepared, *, json: bool) -> None:
@@ -94,9 +74,9 @@ def _print_plan(prepared: Prepared, *, json: bool) -> None:
         ],
     )
     for line in _remarks(plan, len(plan.changes) - len(changing)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(line)
     for loss in plan.losses:
-        console.print(f"[bold red]lost:[/bold red] {loss}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("lost:", "bold red"), f" {loss}"), soft_wrap=True)
 
 
 def _remarks(plan: Plan, unchanged: int) -> list[str]:
@@ -159,9 +139,4 @@ def _print_deployment(deployment: Deployment, *, json: bool) -> None:
         sorted(deployment.outputs.items()),
     )
     tries = "" if test.attempts == 1 else f" at attempt {test.attempts} (before: {test.earlier[0]})"
-    console.print(
-        f"{test.target} answers the golden input as the artifact does{tries}.",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    print_line(f"{test.target} answers the golden input as the artifact does{tries}.")

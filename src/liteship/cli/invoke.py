@@ -11,11 +11,10 @@ import typer
 
 from liteship.cli.options import Context, Ingress, Namespace, On, Region
 from liteship.cli.output import Json, print_json
-from liteship.cli.platforms import refuse_options
+from liteship.cli.platforms import open_cluster, refuse_options
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.remote import invoke_remote
 from liteship.deploy.aws.stack import find_function
-from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.operations.calling import HttpRequest, call, request_of
 from liteship.deploy.kubernetes.operations.deployed import Form
 from liteship.deploy.local.emulator import LambdaEmulator, invoke, package_for_here
@@ -103,8 +102,7 @@ def _ask_cluster(
 ) -> dict[str, Any]:
     """Status and answer, and how they were got; an error's status is an answer, as on Lambda."""
     config = load_function(name).config
-    with Cluster(namespace=namespace, context=context) as cluster:
-        cluster.require_namespace()
+    with open_cluster(namespace, context) as cluster:
         answer = call(
             cluster,
             config.name,
@@ -142,6 +140,7 @@ def _payload(event: Path | None, image: Path | None) -> Any:
             "event-choice", "give either --event or --image", hint="liteship invoke --help shows both"
         )
     path = event or image or Path()
+    what = "standard input" if event == Path("-") else str(path)
     try:
         content = sys.stdin.buffer.read() if event == Path("-") else path.read_bytes()
         if image is not None:
@@ -149,11 +148,11 @@ def _payload(event: Path | None, image: Path | None) -> Any:
         return jsonlib.loads(content)
     except OSError as error:
         raise InputError(
-            "file-unreadable", f"{path} cannot be read: {error.strerror}", hint="check the path"
+            "file-unreadable", f"{what} cannot be read: {error.strerror}", hint="check the path"
         ) from error
     except ValueError as error:
         raise InputError(
             "event-json",
-            f"{path} is not JSON: {error}",
+            f"{what} is not JSON: {error}",
             hint="liteship event prints an event of every kind",
         ) from error

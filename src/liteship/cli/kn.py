@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from liteship.cli.output import Json, print_json
-from liteship.deploy.kubernetes.images import image_of
+from liteship.cli.output import Json, print_json, print_whole
+from liteship.deploy.kubernetes.images import IMAGE_UNSET, NO_DIGEST, chosen_image
 from liteship.deploy.kubernetes.kn import arguments, missing, script
 from liteship.deploy.kubernetes.manifests import service
 from liteship.project import load_function
@@ -31,7 +31,8 @@ def command(
         liteship kn digits --update --image registry.example.com/digits:v2
     """
     function = load_function(name)
-    manifest = service(function.config, image or image_of(function.root, name))
+    image = chosen_image(function.root, name, image)
+    manifest = service(function.config, image)
     words = arguments(manifest, update=update)
     gaps = missing(manifest)
     if json:
@@ -42,7 +43,9 @@ def command(
     lines += [f"# All of it: kubectl apply -k knative/ -l app.kubernetes.io/name={name}"]
     if update:
         lines += ["# Variables that function.toml no longer has stay: unset each with --env NAME-"]
-    print("\n".join([*lines, script(words)]))  # noqa: T201  # to be pasted: Rich would wrap its lines
+    if image.endswith(NO_DIGEST):
+        lines += [f"# {IMAGE_UNSET}"]
+    print_whole("\n".join([*lines, script(words)]))
 
 
 def _yaml(value: object) -> str:

@@ -11,11 +11,10 @@ from liteship.cli.exits import end_on_sigterm
 from liteship.cli.log_lines import print_event
 from liteship.cli.options import Context, Name, Namespace, On, Region, Stage
 from liteship.cli.output import stderr
-from liteship.cli.platforms import refuse_options
+from liteship.cli.platforms import open_cluster, refuse_options
 from liteship.deploy.aws import logs as aws_logs
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
-from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.operations.deployed import require_deployed
 from liteship.deploy.kubernetes.operations.following import follow_events
 from liteship.deploy.kubernetes.operations.logs import Wanted, read_events
@@ -72,7 +71,7 @@ def command(
     refuse_options(on, {"--stage": stage != DEFAULT_STAGE, "--region": region})
     wanted = Wanted(name=folder.config.name, form=on, since_ms=since_ms, text=filter, version=version)
     read_pods = follow_events if follow else read_events
-    with Cluster(namespace=namespace, context=context) as cluster:
+    with open_cluster(namespace, context) as cluster:
         require_deployed(cluster, wanted.name, on, version)
         for event in read_pods(cluster, wanted, _tell):
             print_event(event, json=json, source=_source(event))

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,17 +26,40 @@ stderr = Console(stderr=True)
 """For errors."""
 
 
+def print_line(line: str) -> None:
+    """Prints a line as it is: not broken, as it may be pasted, and brackets are no markup."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def progress_lines(*, quiet: bool) -> Callable[[str], None]:
+    """Prints what is being done, a line each, where it does not mix with the result.
+
+    Args:
+        quiet: Print nothing.
+    """
+    if quiet:
+        return lambda _line: None
+    return lambda line: stderr.print(
+        f"  {line}", style="dim", markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def print_whole(text: str) -> None:
+    """Prints to standard output as it is, for programs and for pasting; Rich would wrap long lines."""
+    print(text, flush=True)  # noqa: T201  # now, as a full disk is an error of the command's
+
+
 def print_json(content: object) -> None:
     """Prints one JSON document to standard output."""
-    print(json.dumps(content, ensure_ascii=False, indent=2))  # noqa: T201  # Rich would wrap its lines
+    print_whole(json.dumps(content, ensure_ascii=False, indent=2))
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Prints a table; columns named `*bytes` or that hold numbers are right-aligned."""
     table = Table(title=title, title_justify="left", title_style="bold")
-    body = [[text(cell) for cell in row] for row in rows]
+    body = [[cell if isinstance(cell, Text) else text(cell) for cell in row] for row in rows]
     for position, column in enumerate(columns):
-        numeric = all(row[position][:1].isdigit() for row in body if row[position])
+        numeric = all(str(row[position])[:1].isdigit() for row in body if row[position])
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in body:
         table.add_row(*row)
@@ -42,12 +67,12 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
 
 
 def text(value: object) -> str:
-    """A value as people read it: thousands separated, four decimals."""
+    """A value as people read it, as Rich's markup: thousands separated, four decimals."""
     if isinstance(value, bool):
         return "[green]ok[/green]" if value else "[bold red]over[/bold red]"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else escape(str(value))
 
 
 @contextmanager

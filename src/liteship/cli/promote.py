@@ -9,13 +9,12 @@ import typer
 from liteship.cli.cluster_traffic import print_knative_change, require_revisions
 from liteship.cli.options import Context, Name, Namespace, On, Region, Stage
 from liteship.cli.output import Json
-from liteship.cli.platforms import refuse_options
+from liteship.cli.platforms import open_cluster, refuse_options
 from liteship.cli.traffic import print_change
 from liteship.deploy.aws import traffic as aws_traffic
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
 from liteship.deploy.aws.versions import published_numbers
-from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.traffic import moving as knative
 from liteship.errors import DeploymentError
 from liteship.project import load_function
@@ -58,7 +57,7 @@ def command(
         return
     refuse_options(on, {"--stage": stage != DEFAULT_STAGE, "--region": region})
     require_revisions(on, name)
-    with Cluster(namespace=namespace, context=context) as cluster:
+    with open_cluster(namespace, context) as cluster:
         moved = knative.promote(cluster, name, version)
         print_knative_change(name, moved, cluster, json=json)
 

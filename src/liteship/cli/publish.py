@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from liteship.cli.exits import end_on_sigterm
 from liteship.cli.options import Name, Region
-from liteship.cli.output import Json, console, print_json, text
+from liteship.cli.output import Json, print_json, print_line, text
 from liteship.deploy.aws.client import Aws
-from liteship.deploy.aws.publishing import publish
+from liteship.deploy.aws.publishing import publish, require_bucket
 from liteship.project import load_function
 
 
@@ -33,8 +34,12 @@ def command(
         liteship publish digits s3://my-bucket/models --region eu-central-1
     """
     function = load_function(name)
+    if location is None:
+        location = function.config.model.location
+    require_bucket(location)  # before a region is asked for
+    end_on_sigterm()
     with Aws(region) as aws:
-        done = publish(aws, function, location or function.config.model.location)
+        done = publish(aws, function, location)
     if json:
         print_json(
             {
@@ -49,4 +54,4 @@ def command(
         return
     what = f"{name} version {function.config.version}, {text(done.size_bytes)} bytes"
     state = "published" if done.uploaded else "is there already"
-    console.print(f"{what}: {done.model.place} {state}", soft_wrap=True)
+    print_line(f"{what}: {done.model.place} {state}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from liteship.cli.output import Json, console, print_json
+from liteship.cli.output import Json, print_json, print_line
 from liteship.deploy.rendering import render, require_rendered, write
 from liteship.project import find_root
 
@@ -33,6 +33,5 @@ def command(
     if json:
         print_json({"files": files, "written": changed})
     else:
-        console.print(
-            f"written: {', '.join(changed)}" if changed else f"up to date: {', '.join(files)}"
-        )
+        said = f"written: {', '.join(changed)}" if changed else "all up to date"
+        print_line(f"{len(files)} files, {said}")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from liteship.cli.cluster_traffic import print_knative_change, require_revisions
-from liteship.cli.options import Context, Name, Namespace, On, Region, Stage
-from liteship.cli.output import Json, console
-from liteship.cli.platforms import refuse_options
+from liteship.cli.options import Context, Name, Namespace, On, Platform, Region, Stage
+from liteship.cli.output import Json, print_line
+from liteship.cli.platforms import open_cluster, refuse_options
 from liteship.cli.traffic import print_change
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
 from liteship.deploy.aws.traffic import roll_back
-from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.traffic import moving as knative
+from liteship.errors import ConfigurationError
 from liteship.project import load_function
 
 
@@ -44,6 +44,12 @@ def command(
         liteship rollback digits --on knative
     """
     folder = load_function(name)
+    if to in get_args(Platform):
+        raise ConfigurationError(
+            "version-invalid",
+            f"--to {to}: rollback goes back to a version; the platform is chosen by --on",
+            hint=f"liteship rollback {name} --on {to}",
+        )
     if on == "lambda":
         refuse_options(on, {"--namespace": namespace, "--context": context})
         with Aws(region) as aws:
@@ -52,14 +58,13 @@ def command(
         if change.stopped is None or json:
             print_change(name, deployed.function, change, json=json)
         else:
-            console.print(
+            print_line(
                 f"{name}: CodeDeploy stops deployment {change.stopped} and puts the traffic back; "
-                f"liteship versions {name} shows when it has",
-                soft_wrap=True,
+                f"liteship versions {name} shows when it has"
             )
         return
     refuse_options(on, {"--stage": stage != DEFAULT_STAGE, "--region": region})
     require_revisions(on, name)
-    with Cluster(namespace=namespace, context=context) as cluster:
+    with open_cluster(namespace, context) as cluster:
         moved = knative.roll_back(cluster, name, to)
         print_knative_change(name, moved, cluster, json=json)

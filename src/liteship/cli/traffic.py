@@ -9,12 +9,11 @@ import typer
 
 from liteship.cli.cluster_traffic import print_knative_change, require_revisions
 from liteship.cli.options import Context, Name, Namespace, On, Region, Stage
-from liteship.cli.output import Json, console, print_json
-from liteship.cli.platforms import refuse_options
+from liteship.cli.output import Json, print_json, print_line
+from liteship.cli.platforms import open_cluster, refuse_options
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
 from liteship.deploy.aws.traffic import parse_shares, shift_traffic
-from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.traffic import moving as knative
 from liteship.project import load_function
 
@@ -58,7 +57,7 @@ def command(
     refuse_options(on, {"--stage": stage != DEFAULT_STAGE, "--region": region})
     require_revisions(on, name)
     percents = knative.parse_shares(shares)
-    with Cluster(namespace=namespace, context=context) as cluster:
+    with open_cluster(namespace, context) as cluster:
         moved = knative.shift_traffic(cluster, name, percents)
         print_knative_change(name, moved, cluster, json=json)
 
@@ -75,9 +74,9 @@ def print_change(name: str, function: str, change: Change, *, json: bool) -> Non
     if json:
         print_json({"function": function, **dataclasses.asdict(change)})
     elif change.before == change.after:
-        console.print(f"{name}: {_spelled(change.after)}, as it was")
+        print_line(f"{name}: {_spelled(change.after)}, as it was")
     else:
-        console.print(f"{name}: {_spelled(change.before)} → {_spelled(change.after)}")
+        print_line(f"{name}: {_spelled(change.before)} → {_spelled(change.after)}")
 
 
 def _spelled(shares: Mapping[str, float]) -> str:

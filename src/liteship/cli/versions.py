@@ -10,11 +10,10 @@ import typer
 from liteship.cli.cluster_traffic import print_revisions, require_revisions
 from liteship.cli.options import Context, Name, Namespace, On, Region, Stage
 from liteship.cli.output import Json, print_json, print_table
-from liteship.cli.platforms import refuse_options
+from liteship.cli.platforms import open_cluster, refuse_options
 from liteship.deploy.aws.client import Aws
 from liteship.deploy.aws.stack import DEFAULT_STAGE, find_function
 from liteship.deploy.aws.versions import list_versions
-from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.traffic.revisions import list_revisions
 from liteship.project import load_function
 
@@ -51,7 +50,7 @@ def command(
         return
     refuse_options(on, {"--stage": stage != DEFAULT_STAGE, "--region": region})
     require_revisions(on, name)
-    with Cluster(namespace=namespace, context=context) as cluster:
+    with open_cluster(namespace, context) as cluster:
         found = list_revisions(cluster, name)
         shown = [each for place, each in enumerate(found) if place < newest or each.percent]
         print_revisions(name, shown, cluster, json=json)

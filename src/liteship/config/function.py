@@ -61,6 +61,18 @@ class FunctionConfig(Section):
 
     @field_validator("knative")
     @classmethod
+    def _uploads_are_not_for_everybody(
+        cls, knative: KnativeSection, info: ValidationInfo
+    ) -> KnativeSection:
+        """An event is a mere POST: with a route from outside, anybody can send one."""
+        if knative.visibility is not None:
+            return knative
+        triggers = info.data.get("triggers", TriggersSection())
+        visibility = "public" if triggers.s3 is None else "cluster-local"
+        return knative.model_copy(update={"visibility": visibility})
+
+    @field_validator("knative")
+    @classmethod
     def _memory_request_is_within_the_limit(
         cls, knative: KnativeSection, info: ValidationInfo
     ) -> KnativeSection:

@@ -101,7 +101,7 @@ class KnativeSection(Section):
     window_s: Annotated[int, Field(ge=6, le=3600)] = 60
     # https://knative.dev/docs/serving/autoscaling/scale-to-zero/#scale-to-zero-last-pod-retention-period
     retention_s: Annotated[int, Field(ge=0, le=3600)] = 0
-    visibility: Literal["public", "cluster-local"] = "public"
+    visibility: Literal["public", "cluster-local"] | None = None
     volume_claim: ClusterName | None = None
     secret: ClusterName | None = None
     service_account: ClusterName | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from liteship.runtime.settings import (
     LOW_CONFIDENCE,
@@ -16,13 +17,17 @@ from liteship.runtime.settings import (
 
 _PART = "[A-Za-z0-9_-][A-Za-z0-9._-]*"
 
-Location = Annotated[
-    str,
-    Field(
-        pattern=rf"^(image|s3://[a-z0-9][-.a-z0-9]{{1,61}}[a-z0-9](/{_PART})*|/mnt(/{_PART})+)$",
-        max_length=256,
-    ),
-]
+LOCATION = rf"image|s3://[a-z0-9][-.a-z0-9]{{1,61}}[a-z0-9](/{_PART})*|/mnt(/{_PART})+"
+
+
+def _readable(location: str) -> str:
+    if not re.fullmatch(LOCATION, location):
+        msg = "must be image, s3://BUCKET/PREFIX, or a folder below /mnt, without a slash at its end"
+        raise ValueError(msg)
+    return location
+
+
+Location = Annotated[str, Field(max_length=256), AfterValidator(_readable)]
 """Where artifacts are. A volume is mounted below /mnt: elsewhere it might hide what is in the image."""
 
 Scheme = Literal["int8", "dynamic"]

@@ -47,7 +47,7 @@ def smoke_test(
     *,
     patience_s: float = PATIENCE_S,
     divided: str = "",
-    on: str = "lambda",
+    hint: str = "",
 ) -> SmokeTest:
     """Asks until the function answers the golden input as this artifact does.
 
@@ -61,7 +61,7 @@ def smoke_test(
         target: What is asked, for people.
         patience_s: How long.
         divided: Where traffic goes to several versions, how; an error says so.
-        on: The platform, for the next step that an error names.
+        hint: The next step that an error names; by default Lambda's.
 
     Raises:
         DeploymentError: `smoke-test-failed`, with all that the last attempt found wrong.
@@ -84,16 +84,8 @@ def smoke_test(
         expected=f"model {artifact.manifest.name} version {artifact.manifest.version}, sha256 "
         f"{artifact.manifest.sha256}, and its golden output",
         received=f"the above from {target}, after {attempts} attempt(s)",
-        hint=_next_step(name, on),
+        hint=hint or f"liteship rollback {name}; liteship logs {name} says what went wrong",
     )
-
-
-def _next_step(name: str, on: str) -> str:
-    option = "" if on == "lambda" else f" --on {on}"
-    logs = f"liteship logs {name}{option} says what went wrong"
-    # A Deployment has no versions to go back to but those of Kubernetes' own
-    back = f"kubectl rollout undo deployment/{name}"
-    return f"{back if on == 'kubernetes' else f'liteship rollback {name}{option}'}; {logs}"
 
 
 def _problems(artifact: Artifact, ask: Ask) -> list[str]:

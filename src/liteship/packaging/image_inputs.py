@@ -77,6 +77,11 @@ def read_created_s() -> int:
     return int(text)
 
 
+def is_reference(text: str) -> bool:
+    """Whether an image can be called so, with a tag or without; a digest is none of its parts."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
 def checked_reference(reference: str) -> str:
     """The reference with a tag, `latest` where it has none.
 

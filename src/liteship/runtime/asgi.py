@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from liteship.errors import InputError, NotReadyError
 from liteship.runtime.http import Request, Response, error_response
 from liteship.runtime.protocols.native import READY
-from liteship.runtime.receiving import headers_of, read_body, request_id_from
+from liteship.runtime.receiving import Intake, headers_of, read_body, request_id_from
 from liteship.runtime.routes import ROUTES, refuse, run
 
 TYPE_CHECKING = False
@@ -70,6 +71,8 @@ class AsgiApplication:
         self.workers = settings.workers or _usable_cpus()
         queue = self.workers * QUEUE_PER_WORKER if settings.queue is None else settings.queue
         self._places = self.workers + queue
+        limit_bytes = settings.max_body_bytes
+        self._intake = Intake(self._places * limit_bytes, limit_bytes)
         self._function = function
         self._pool = ThreadPoolExecutor(self.workers, "predict")
         self._predictions: set[Future[Response]] = set()  # running and waiting
@@ -109,15 +112,22 @@ class AsgiApplication:
         start = time.perf_counter()
         self._in_flight += 1
         try:
-            if asked in ROUTES:
-                await _send(await self._answer(ROUTES[asked], scope, receive), send_and_watch)
-            elif asked == EVENTS and self._takes_event(scope):
-                await _send(await self._answer_event(scope, receive), send_and_watch)
-            else:
-                await self._function.app(scope, receive, send_and_watch)
+            await self._dispatch(asked, scope, receive, send_and_watch)
         finally:
             self._in_flight -= 1
             self._metrics.answered(self._model(), status, time.perf_counter() - start)
+
+    async def _dispatch(
+        self, asked: tuple[str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if _is_ambiguous(scope):
+            await _send(self._refuse(_ambiguous(), str(uuid.uuid4())), send)
+        elif asked in ROUTES:
+            await _send(await self._answer(ROUTES[asked], scope, receive), send)
+        elif asked == EVENTS and self._takes_event(scope):
+            await _send(await self._answer_event(scope, receive), send)
+        else:
+            await self._function.app(scope, receive, send)
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Response:
         headers = headers_of(scope)
@@ -126,7 +136,9 @@ class AsgiApplication:
         try:
             if is_prediction:
                 self._require_place()
-            body = await read_body(headers, receive, self._function.settings.max_body_bytes)
+            async with self._intake.watch(receive) as receive_within:
+                limit_bytes = self._function.settings.max_body_bytes
+                body = await read_body(headers, receive_within, limit_bytes)
             # Again: a place is taken by a whole request only, or slow callers would hold them all.
             if is_prediction:
                 self._require_place()
@@ -147,15 +159,17 @@ class AsgiApplication:
         return is_ours and is_event(scope["headers"])
 
     async def _answer_event(self, scope: Scope, receive: Receive) -> Response:
-        from liteship.runtime.triggers import deliveries
+        from liteship.runtime.triggers import admission, deliveries
 
         headers = headers_of(scope)
         request_id = request_id_from(headers)
         settings = self._function.settings
         try:
-            deliveries.require_uploads(settings)
+            admission.require_uploads(settings)
             self._require_place()
-            received = await deliveries.receive_event(headers, receive, settings.max_body_bytes)
+            async with self._intake.watch(receive) as receive_within:
+                limit_bytes = settings.max_body_bytes
+                received = await deliveries.receive_event(headers, receive_within, limit_bytes)
             self._require_place()  # again, as above
         except (InputError, NotReadyError) as error:
             return self._refuse(error, request_id)
@@ -175,6 +189,8 @@ class AsgiApplication:
         response = refuse(self._function, error, request_id)
         if isinstance(error, NotReadyError):
             response.headers["retry-after"] = "1"
+        if error.reference in {"body-slow", "framing-ambiguous"}:
+            response.headers["connection"] = "close"
         return response
 
     def _require_place(self) -> None:
@@ -226,6 +242,24 @@ async def _send_parts(status: int, headers: Mapping[str, str], body: bytes, send
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+def _is_ambiguous(scope: Scope) -> bool:
+    """Whether a proxy may see the body end elsewhere, and take the rest for the next caller's request.
+
+    https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+    """
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
+
+
+def _ambiguous() -> InputError:
+    return InputError(
+        "framing-ambiguous",
+        "the request says in two ways how long it is",
+        expected="content-length or transfer-encoding",
+        received="both",
+        hint="look at the proxy between: it must drop content-length",
+    )
 
 
 def _shutting_down(request_id: str) -> Response:

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from liteship.runtime.telemetry import Handler
 
 RETRY_S = 5.0
-"""Between two attempts to load a model that is not in the package: its volume or S3 may come back."""
+"""Until a model that is not in the package is tried again: its volume or S3 may come back. Each wait is
+twice as long as the one before."""
+
+MOST_RETRY_S = 60.0
+"""A model that stays wrong would else be downloaded 17,000 times a day, and logged as often."""
+
+PATIENT_S = 600.0
+"""For a download while the HTTP server answers already: as long as Knative waits for a new Revision
+(https://knative.dev/docs/serving/configuration/deployment/#progress-deadlines)."""
 
 
 class Function:
@@ -45,7 +53,8 @@ class Function:
 
     A model that cannot be loaded, or answers its golden input wrongly, does not end the process:
     every request then gets a 503 that says why, and readiness stays false. What is in the package
-    stays as it is; where `LITESHIP_MODEL` names another place, it is tried again every `RETRY_S`.
+    stays as it is; where `LITESHIP_MODEL` names another place, it is tried again after `RETRY_S`, and
+    then more and more seldom.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class Function:
         self._predictor: Predictor | None = None
         self._failure: LiteshipError | None = None
         self._failed_s = 0.0
+        self._retry_s = RETRY_S
         if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             from liteship.runtime.snapstart import register_hooks
 
@@ -80,11 +90,11 @@ class Function:
         )
         self._load()
 
-    def _load(self) -> None:
+    def _load(self, download_s: float | None = None) -> None:
         """Loads the model, or keeps why it cannot be loaded."""
         start = time.perf_counter()
         try:
-            artifact, folder = self._read_artifact()
+            artifact, folder = self._read_artifact(download_s)
             predictor = self._make_predictor(artifact)
             if os.uname().machine == "aarch64":
                 from liteship.runtime.cpu import require_cpu_info
@@ -104,13 +114,14 @@ class Function:
             init_ms=round(process_age_ms(), 2),
         )
 
-    def _read_artifact(self) -> tuple[Artifact, str]:
+    def _read_artifact(self, download_s: float | None) -> tuple[Artifact, str]:
         """The artifact, and the folder that it is in."""
         settings = self.settings
         if settings.model.startswith(S3):
-            from liteship.runtime.model_source import fetch
+            from liteship.runtime.model_source import DOWNLOAD_S, fetch
 
-            return fetch(settings.model, settings.model_sha256, settings.model_cache)
+            where = settings.model, settings.model_sha256, settings.model_cache
+            return fetch(*where, download_s or DOWNLOAD_S)
         folder = settings.model or self._folder
         return Artifact.load(folder, settings.model_sha256), folder
 
@@ -119,8 +130,16 @@ class Function:
 
     def _load_until_ready(self) -> None:
         while self._can_come_back():
-            time.sleep(RETRY_S)
-            self._load()
+            time.sleep(self._retry_s)
+            self._load_again(PATIENT_S)
+
+    def _load_again(self, download_s: float | None = None) -> None:
+        self._retry_s = min(2 * self._retry_s, MOST_RETRY_S)
+        try:
+            self._load(download_s)
+        except Exception as error:  # noqa: BLE001  # else it would be tried no more
+            self._failed_s = time.monotonic()
+            self.telemetry.refused(error, 503)
 
     def require_predictor(self) -> Predictor:
         """The loaded model.
@@ -130,11 +149,13 @@ class Function:
         """
         if self._predictor is None:
             failure = self._failure
+            # What S3 says names accounts, roles and addresses: for the log, not for every caller
+            is_told = failure is not None and not failure.reference.startswith("model-")
             raise NotReadyError(
                 failure.reference if failure else "model-not-ready",
                 f"the model is not ready: {failure.message if failure else 'not loaded'}",
                 expected=failure.expected if failure else None,
-                received=failure.received if failure else None,
+                received=failure.received if failure and is_told else None,
                 hint=failure.hint if failure else "wait until /health/ready answers 200",
             )
         return self._predictor
@@ -142,8 +163,8 @@ class Function:
     def __call__(self, event: object, context: object) -> object:
         """The Lambda handler; see `liteship.runtime.lambda_handler.handle`."""
         # Not in a thread: Lambda lets none run between two events
-        if self._can_come_back() and time.monotonic() - self._failed_s >= RETRY_S:
-            self._load()
+        if self._can_come_back() and time.monotonic() - self._failed_s >= self._retry_s:
+            self._load_again()
         return self._handler(event, context)
 
     @cached_property

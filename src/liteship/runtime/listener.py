@@ -10,7 +10,7 @@ BACKLOG = 2048
 """Connections that may wait to be accepted, as far as the kernel's net.core.somaxconn lets them."""
 
 
-def listen(port: int, host: str = "0.0.0.0") -> socket.socket:  # noqa: S104
+def listen(port: int, host: str = "") -> socket.socket:
     """Opens the port; whoever connects from now on waits until the server accepts.
 
     Knative's queue-proxy asks a starting container, gives each question 100 ms, and leaves 50 ms
@@ -19,17 +19,22 @@ def listen(port: int, host: str = "0.0.0.0") -> socket.socket:  # noqa: S104
 
     Args:
         port: 1-65535, or 0 for any that is free.
-        host: Address to listen on; a container is reached from outside.
+        host: Address to listen on; every one by default, of IPv6 too where there is any: a Pod of a
+            cluster without IPv4 has no other.
 
     Raises:
         ConfigurationError: `port-unavailable`.
     """
+    is_dual = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if is_dual else socket.AF_INET
     try:
-        return socket.create_server((host, port), backlog=BACKLOG)
+        return socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_dual
+        )
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0].lower()  # Python adds the address
         raise ConfigurationError(
             "port-unavailable",
-            f"port {port} of {host} cannot be opened: {reason}",
+            f"port {port} of {host or 'every address'} cannot be opened: {reason}",
             hint="choose another port, or end the process that listens there",
         ) from error

@@ -5,16 +5,25 @@ Imported only where the model is there, and botocore with it: boto3 on top would
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import time
 
-from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE, Artifact, read_manifest
+from liteship.artifact.folder import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    Artifact,
+    most_golden_bytes,
+    read_manifest,
+)
 from liteship.errors import ArtifactError, ConfigurationError, LiteshipError, NotReadyError
 from liteship.files import locked_folder
 from liteship.runtime.settings import S3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 CONNECT_TIMEOUT_S = 2
@@ -23,6 +32,15 @@ READ_TIMEOUT_S = 5
 (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib)."""
 
 ATTEMPTS = 2
+
+DOWNLOAD_S = 20
+"""For the whole artifact, unless the caller has more time. The HTTP server answers nobody until this is
+over, and Kubernetes ends a container after 30 s without an answer."""
+
+MOST_MANIFEST_BYTES = 64 * 1024 * 1024
+"""Of `model.json`, which is read into memory before its digest can tell that it is another file."""
+
+PART_BYTES = 1 << 16
 
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled"}
@@ -37,7 +55,9 @@ _UNKNOWN = {
 """Codes of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 
 
-def fetch(uri: str, manifest_sha256: str, cache: str) -> tuple[Artifact, str]:
+def fetch(
+    uri: str, manifest_sha256: str, cache: str, download_s: float = DOWNLOAD_S
+) -> tuple[Artifact, str]:
     """Gives the artifact that has this digest: the one that is kept, or else the one that S3 has.
 
     Several processes take turns, so one of them downloads. One that is killed leaves a folder that
@@ -47,6 +67,7 @@ def fetch(uri: str, manifest_sha256: str, cache: str) -> tuple[Artifact, str]:
         uri: `s3://BUCKET/KEY`, below which its files are.
         manifest_sha256: Digest of its `model.json`.
         cache: Folder that artifacts are kept in.
+        download_s: Seconds that the download may take.
 
     Returns:
         The artifact, and the folder that holds it.
@@ -68,7 +89,7 @@ def fetch(uri: str, manifest_sha256: str, cache: str) -> tuple[Artifact, str]:
             shutil.rmtree(beside, ignore_errors=True)
             os.mkdir(beside)
             try:
-                _download(uri, manifest_sha256, beside)
+                _download(uri, manifest_sha256, beside, time.monotonic() + download_s)
                 artifact = Artifact.load(beside, manifest_sha256)
                 os.rename(beside, folder)
             finally:
@@ -82,10 +103,11 @@ def fetch(uri: str, manifest_sha256: str, cache: str) -> tuple[Artifact, str]:
         ) from error
 
 
-def _download(uri: str, manifest_sha256: str, folder: str) -> None:
+def _download(uri: str, manifest_sha256: str, folder: str, deadline_s: float) -> None:
     """Brings the artifact's files into a folder, `model.json` first: the wrong one ends it at once."""
     try:
         from botocore.exceptions import BotoCoreError, ClientError
+        from urllib3.exceptions import HTTPError
     except ImportError as error:
         raise ConfigurationError(
             "botocore-missing",
@@ -96,22 +118,22 @@ def _download(uri: str, manifest_sha256: str, folder: str) -> None:
     try:
         client = _client()
         try:
-            text = _open(client, place)["Body"].read()
+            text = b"".join(_parts(client, place, MOST_MANIFEST_BYTES, deadline_s))
             manifest = read_manifest(text, place, manifest_sha256)
             with open(os.path.join(folder, MANIFEST_FILE), "wb") as file:
                 file.write(text)
-            for name in (manifest.golden.file, MODEL_FILE):
+            sizes = {manifest.golden.file: most_golden_bytes(manifest), MODEL_FILE: manifest.size_bytes}
+            for name, most_bytes in sizes.items():
                 place = f"{uri}/{name}"
-                answer = _open(client, place)
-                if name == MODEL_FILE:
-                    _require_size(place, answer["ContentLength"], manifest.size_bytes)
                 with open(os.path.join(folder, name), "wb") as file:
-                    shutil.copyfileobj(answer["Body"], file, 1 << 20)
+                    file.writelines(_parts(client, place, most_bytes, deadline_s))
         finally:
             client.close()
     except ClientError as error:
         raise _refused(error, place) from error
-    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint's address that is none
+    # HTTPError: botocore lets some through, as of TLS in the middle of a body.
+    # ValueError: an endpoint's address that is none
+    except (BotoCoreError, HTTPError, ValueError) as error:
         raise _unanswered(error, place) from error
 
 
@@ -127,17 +149,27 @@ def _client() -> Any:
     return Session().create_client("s3", config=config)
 
 
-def _open(client: Any, place: str) -> Any:
+def _parts(client: Any, place: str, most_bytes: int, deadline_s: float) -> Iterator[bytes]:
+    """An object, part by part: no more of it than there should be, and no longer than there is time."""
     bucket, _, key = place.removeprefix(S3).partition("/")
-    return client.get_object(Bucket=bucket, Key=key)
+    answer = client.get_object(Bucket=bucket, Key=key)
+    with contextlib.closing(answer["Body"]) as body:
+        _require_size(place, answer.get("ContentLength", 0), most_bytes)
+        size_bytes = 0
+        while part := body.read(PART_BYTES):
+            size_bytes += len(part)
+            _require_size(place, size_bytes, most_bytes)
+            yield part
+            if time.monotonic() > deadline_s:
+                raise _unreachable(f"{size_bytes} bytes within the time that there is", place)
 
 
-def _require_size(place: str, size_bytes: int, expected_bytes: int) -> None:
-    if size_bytes != expected_bytes:
+def _require_size(place: str, size_bytes: int, most_bytes: int) -> None:
+    if size_bytes > most_bytes:
         raise ArtifactError(
             "artifact-digest",
-            f"{place} is not the model that {MANIFEST_FILE} describes",
-            expected=f"{expected_bytes} bytes",
+            f"{place} is not a file of the artifact that {MANIFEST_FILE} describes",
+            expected=f"at most {most_bytes} bytes",
             received=f"{size_bytes} bytes",
             hint="publish the artifact again: liteship publish NAME",
         )
@@ -196,6 +228,8 @@ def _unanswered(error: Exception, place: str) -> LiteshipError:
             received=str(error),
             hint="set knative.secret or knative.service_account; on Lambda, the function's role",
         )
+    if type(error) is exceptions.HTTPClientError:  # its words may quote headers, and so credentials
+        return _unreachable(type(error).__name__, place)
     return _unreachable(f"{type(error).__name__}: {error}", place)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from contextlib import asynccontextmanager
 
-from liteship.errors import InputError
+from liteship.errors import InputError, NotReadyError
 from liteship.runtime.http import check_body_size
 
 TYPE_CHECKING = False
@@ -13,6 +15,60 @@ if TYPE_CHECKING:
     from typing import Any
 
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+RECEIVE_S = 60
+"""For one body, from its head on: who needs longer holds memory that others could use. Knative gives a
+whole request that long by default."""
+
+
+class Intake:
+    """Bounds what arrives at once: a body that is not whole holds memory, and no place in the queue.
+
+    Args:
+        total_bytes: Most bytes that all bodies together may hold.
+        body_bytes: Most bytes that are kept of one.
+    """
+
+    def __init__(self, total_bytes: int, body_bytes: int) -> None:
+        self._free_bytes = total_bytes
+        self._body_bytes = body_bytes
+
+    @asynccontextmanager
+    async def watch(self, receive: Receive) -> AsyncIterator[Receive]:
+        """Gives what to receive one body with.
+
+        Raises:
+            NotReadyError: `queue-full`, or `body-slow` after `RECEIVE_S`.
+        """
+        taken_bytes = 0
+
+        async def receive_within() -> MutableMapping[str, Any]:
+            nonlocal taken_bytes
+            message = await receive()
+            more_bytes = min(len(message.get("body", b"")), self._body_bytes - taken_bytes)
+            taken_bytes += more_bytes
+            self._free_bytes -= more_bytes
+            if self._free_bytes < 0:
+                raise NotReadyError(
+                    "queue-full",
+                    "as much is being received as may",
+                    hint="send the request again after a second, or run more instances",
+                )
+            return message
+
+        try:
+            async with asyncio.timeout(RECEIVE_S):
+                yield receive_within
+        except TimeoutError as error:
+            raise NotReadyError(
+                "body-slow",
+                "the request did not arrive in time",
+                expected=f"a whole request within {RECEIVE_S} s",
+                hint="send it again, smaller or over a faster connection",
+            ) from error
+        finally:
+            self._free_bytes += taken_bytes
 
 
 def request_id_from(headers: dict[str, str]) -> str:

@@ -58,6 +58,8 @@ class Settings:
         observability: `LITESHIP_OBSERVABILITY`, one of `OBSERVABILITY`.
         input_prefix: `LITESHIP_S3_INPUT_PREFIX`; objects below it are answered.
         output_prefix: `LITESHIP_S3_OUTPUT_PREFIX`; results are written below it.
+        bucket: `LITESHIP_S3_BUCKET`, the only bucket that the HTTP server takes events of: whoever can
+            reach it can send one. Empty for none. On Lambda the function's role says which.
         answers_uploads: Whether `LITESHIP_S3_INPUT_PREFIX` is set, as function.toml does it with
             `[triggers.s3]`: without it the HTTP server takes no events.
         port: `PORT`, for the HTTP server.
@@ -86,6 +88,7 @@ class Settings:
         self.observability = self._choice("LITESHIP_OBSERVABILITY", OBSERVABILITY)
         self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")
         self.output_prefix = environ.get("LITESHIP_S3_OUTPUT_PREFIX", "results/")
+        self.bucket = environ.get("LITESHIP_S3_BUCKET", "")
         self.answers_uploads = "LITESHIP_S3_INPUT_PREFIX" in environ
         self.port = self._number("PORT", 8080, greatest=65_535)
         self.workers = self._number("LITESHIP_WORKERS", None)
@@ -96,6 +99,8 @@ class Settings:
         # What is found there is verified
         self.model_cache = f"{environ.get('TMPDIR') or '/tmp'}/liteship/models"  # noqa: S108
         self._check_model()
+        if self.answers_uploads or self.model.startswith(S3):
+            self._check_credentials()
         if prefixes_overlap(self.input_prefix, self.output_prefix):
             self._problems.append(
                 f"LITESHIP_S3_INPUT_PREFIX {self.input_prefix!r} and LITESHIP_S3_OUTPUT_PREFIX "
@@ -124,6 +129,18 @@ class Settings:
             self._problems.append(
                 "LITESHIP_MODEL_SHA256: missing; what comes from S3 is loaded by its digest alone"
             )
+
+    def _check_credentials(self) -> None:
+        """A Secret's value may end with a line break, as files do: botocore's error would quote it."""
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            text = self._environ.get(name, "")
+            if text != text.strip() or not text.isprintable():
+                self._problems.append(
+                    f"{name}: begins or ends with white space, or holds a line break; make it anew"
+                )
+        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+            if "@" in self._environ.get(name, ""):
+                self._problems.append(f"{name}: holds a user or a password, which S3 does not know")
 
     def _number(
         self, name: str, default: Default, *, least: int = 1, greatest: int = 10**15

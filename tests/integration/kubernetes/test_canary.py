@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.integration.kubernetes.conftest import IMAGE, IMAGE_V2, copy_function
 from tests.integration.kubernetes.versions import ROOT, Digits, Load, Result, refusal, runner
+from tests.kubernetes_stand_in.kinds import REVISION as REVISION_KEY
 
 from liteship.deploy.kubernetes.api.cluster import REVISION, Cluster
 from liteship.deploy.kubernetes.traffic.routing import write_routing
@@ -134,6 +137,29 @@ def test_a_good_version_gets_all_traffic(digits: Digits, liteship: Run, digit_pn
         assert step["breaches"] == []
     assert digits.asked() == [{"latestRevision": True, "percent": 100}]
     assert set(load.statuses) == {200}
+
+
+def test_a_version_that_gets_more_pods_goes_on(digits: Digits, liteship: Run, digit_png: bytes) -> None:
+    two = digits.deploy("2", IMAGE_V2)
+    faults = digits.stand_in.faults
+    faults.no_minimum = True
+
+    def scale(revision: dict[str, Any]) -> None:
+        revision["metadata"]["annotations"]["autoscaling.knative.dev/min-scale"] = "3"
+
+    def scale_once_watched() -> None:
+        digits.wait_until(lambda: share(digits) == 20)
+        faults.unschedulable = "0/1 nodes are available: 1 Insufficient cpu."
+        digits.stand_in.store.edit(REVISION_KEY.key("default", two), scale)
+        digits.wait_until(lambda: "MinimumReplicasUnavailable" in str(digits.api.get(REVISION, two)))
+        time.sleep(2)  # a few looks
+        faults.unschedulable = ""
+
+    with Load(digits, digit_png), ThreadPoolExecutor(1) as thread:
+        scaled = thread.submit(scale_once_watched)
+        result = liteship(*WATCH, "--steps", "20,100", "--step-s", "4", "--json")
+    scaled.result()
+    assert result.json["result"] == "promoted", result.output
 
 
 def test_a_version_that_answers_errors_is_taken_back(

@@ -25,9 +25,11 @@ from tests.integration.kubernetes.conftest import (
 )
 
 from liteship.cli.main import run
+from liteship.deploy.kubernetes.addresses import service_address
 from liteship.deploy.kubernetes.api.cluster import DEPLOYMENT, KNATIVE_SERVICE, REVISION, Cluster
 from liteship.deploy.kubernetes.api.refusals import ClusterError
 from liteship.deploy.kubernetes.manifests import render, service
+from liteship.deploy.kubernetes.rollout import readiness
 from liteship.deploy.kubernetes.rollout.deployment import Progress, carry_out
 from liteship.deploy.kubernetes.rollout.preparation import Request, prepare
 from liteship.deploy.rendering import write
@@ -132,6 +134,29 @@ def revision_of(project: Path, image: str) -> str:
 # What a deployment does
 
 
+def test_a_plan_says_that_nothing_is_applied_and_what_applies_it(deploy: Run, cluster: StandIn) -> None:
+    done = deploy(*KNATIVE, "--image", IMAGE, "--dry-run=server", "-n", "default")
+    assert "nothing is applied" in done.output
+    again = f"liteship deploy digits --to knative --namespace default --image {IMAGE}\n"
+    assert again in done.output
+    assert not writes(cluster)
+
+
+def test_manifests_without_an_image_are_printed_with_a_note_beside_them(deploy: Run) -> None:
+    done = deploy(*KNATIVE, "--dry-run=client", "-o", "yaml")
+    assert yaml.safe_load(done.output)["kind"] == "Service"
+    assert "There is no such image yet" in done.errors
+    assert not deploy(*KNATIVE, "--dry-run=client", "-o", "yaml", "--image", IMAGE).errors
+
+
+@pytest.mark.parametrize(
+    "image", ["", "a b", "registry.example.com/UPPER:1", "registry.example.com/digits@sha256:12"]
+)
+def test_what_no_image_is_called_is_refused(refused: Refused, cluster: StandIn, image: str) -> None:
+    assert refused(*KNATIVE, "--image", image)["reference"] == "image-invalid"
+    assert not cluster.requests
+
+
 def test_a_function_is_deployed_and_answers_through_the_ingress(
     deploy: Run, cluster: StandIn, project: Path
 ) -> None:
@@ -163,6 +188,17 @@ def test_deployed_again_nothing_is_written_and_nobody_is_asked(deploy: Run, clus
     assert writes(cluster) == []
     with Cluster() as api:
         assert len(api.list(REVISION)) == 1
+
+
+def test_what_a_cluster_adds_is_kept_with_the_revisions_name(deploy: Run, cluster: StandIn) -> None:
+    cluster.faults.ephemeral_storage = "1Gi"
+    assert deploy(*KNATIVE, "--image", IMAGE).code == 0
+    again = deploy("--to", "knative", "--image", IMAGE, "--json")
+    assert again.code == 0, again.output
+    assert again.json["changed"] is False
+    other = deploy(*KNATIVE, "--image", OTHER_IMAGE, "--json")
+    assert other.code == 0, other.output
+    assert other.json["changed"] is True
 
 
 def test_the_plan_names_every_difference_and_changes_nothing(deploy: Run, cluster: StandIn) -> None:
@@ -234,7 +270,7 @@ def test_a_function_of_the_cluster_alone_is_asked_through_its_api_server(
 ) -> None:
     shutil.copytree(project, tmp_path / "project")
     path = tmp_path / "project" / "functions" / "digits" / "function.toml"
-    path.write_text(path.read_text() + '\n[knative]\nvisibility = "cluster-local"\n')
+    path.write_text(path.read_text().replace('"public"', '"cluster-local"'))
     write(tmp_path / "project", [render])
     function = load_function("digits", tmp_path / "project")
     request = Request(function=function, platform="knative", image=IMAGE, ingress=cluster.ingress)
@@ -243,6 +279,33 @@ def test_a_function_of_the_cluster_alone_is_asked_through_its_api_server(
     assert done.way == "through the API server"
     assert done.url.endswith(".svc.cluster.local")
     assert done.smoke_test is not None
+    service = live(KNATIVE_SERVICE)
+    with Cluster() as api:
+        inside = service_address(api, service, ingress=cluster.ingress_inside)
+    assert inside.way == f"through the ingress {cluster.ingress_inside}"
+    assert inside.ask("GET", "/health/ready", b"", "")["model"] == "digits"
+
+
+def test_where_knative_has_no_domain_it_is_asked_all_the_same(deploy: Run, cluster: StandIn) -> None:
+    cluster.faults.no_domain = True
+    cluster.window_s = 1.0
+    first = deploy(*KNATIVE, "--image", IMAGE, "--ingress", cluster.ingress, "--json").json
+    assert first["url"] == "http://digits.default.svc.cluster.local"
+    assert first["way"] == "through the API server"
+    wait_for(lambda: not [key for key in cluster.store if key[1] == "Pod"])
+    again = deploy(*KNATIVE, "--image", IMAGE, "--ingress", cluster.ingress)
+    assert again.code == 0
+    assert "config-domain" in again.output
+
+
+def test_pods_that_start_are_waited_for_whatever_knative_says_of_them(
+    deploy: Run, cluster: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "LOOK_S", 0.05)
+    cluster.faults.no_minimum = True
+    done = deploy(*KNATIVE, "--image", IMAGE, "--ingress", cluster.ingress)
+    assert done.code == 0, done.errors
+    assert cluster.faults.happened["no_minimum"]
 
 
 # Without a cluster
@@ -254,7 +317,9 @@ def test_the_manifests_are_printed_without_any_cluster(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
     done = deploy("--to", "knative", "--dry-run=client", "-o", form)
-    assert (done.code, done.errors) == (0, "")
+    assert done.code == 0
+    assert done.errors.startswith("note: There is no such image yet")
+    assert done.errors.count("\n") == 1
     (manifest,) = list(yaml.safe_load_all(done.output))
     file = project / "knative" / "base" / "digits" / "service.yaml"
     rendered = yaml.safe_load(file.read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -492,3 +493,49 @@ def test_who_holds_it_is_named(api: Cluster, function: FunctionFolder) -> None:
     assert held.value.reference == "deletion-timeout"
     assert "Service digits waits for example.com/archive" in held.value.problems
     assert "kubectl describe services.serving.knative.dev digits" in held.value.hint
+
+
+@pytest.mark.parametrize("answer", [b"n\n", b"\n", b"\x04"], ids=["no", "nothing", "end of input"])
+def test_only_a_yes_is_a_yes(put: Put, api: Cluster, function: FunctionFolder, answer: bytes) -> None:
+    put()
+    person, terminal = pty.openpty()
+    os.write(person, answer)
+    ended = subprocess.run(
+        [sys.executable, "-m", "liteship", "delete", "digits", "--on", "knative"],
+        cwd=function.root,
+        stdin=terminal,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    os.close(person)
+    os.close(terminal)
+    assert ended.returncode == 130
+    assert "Delete all of digits in the namespace default of stand-in?" in ended.stdout + ended.stderr
+    assert ended.stdout.endswith("nothing is deleted\n")
+    assert api.get(KNATIVE_SERVICE, "digits") is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(
+    api: Cluster, cluster: StandIn, function: FunctionFolder, number: signal.Signals
+) -> None:
+    manifest = service(function.config, IMAGE)
+    manifest["metadata"]["finalizers"] = ["example.com/archive"]
+    api.apply(manifest)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "liteship", "delete", "digits", "--on", "knative", "--yes", "--json"],
+        cwd=function.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: any(method == "DELETE" for method, *_ in cluster.requests))
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    assert (process.returncode, output) == (130, "")
+    assert "is deleted by: liteship delete digits --on knative --namespace default" in errors

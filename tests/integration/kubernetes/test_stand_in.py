@@ -188,11 +188,12 @@ def test_lists_of_built_in_kinds_are_merged_by_their_keys(cluster: StandIn) -> N
     added["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "EXTRA", "value": "1"}]
     merged = apply(cluster, added, "other", DEPLOYMENT).json()
     names = [each["name"] for each in merged["spec"]["template"]["spec"]["containers"][0]["env"]]
-    assert sorted(names) == ["EXTRA", "LITESHIP_S3_INPUT_PREFIX", "LITESHIP_S3_OUTPUT_PREFIX"]
+    ours = ["LITESHIP_S3_BUCKET", "LITESHIP_S3_INPUT_PREFIX", "LITESHIP_S3_OUTPUT_PREFIX"]
+    assert sorted(names) == ["EXTRA", *ours]
     del added["spec"]
     merged = apply(cluster, added, "other", DEPLOYMENT).json()
     names = [each["name"] for each in merged["spec"]["template"]["spec"]["containers"][0]["env"]]
-    assert sorted(names) == ["LITESHIP_S3_INPUT_PREFIX", "LITESHIP_S3_OUTPUT_PREFIX"]
+    assert sorted(names) == ours
 
 
 def test_traffic_is_divided_to_the_percent(cluster: StandIn) -> None:

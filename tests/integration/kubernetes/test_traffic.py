@@ -109,6 +109,39 @@ def test_versions_rest_promote_and_rollback(digits: Digits, liteship: Run) -> No
     assert {each["tag"] for each in service["spec"]["traffic"]} == {"v1", "v3"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["versions", "digits"],
+        ["traffic", "digits", "v1=10"],
+        ["promote", "digits"],
+        ["rollback", "digits"],
+        ["canary", "digits", "v1"],
+        ["logs", "digits"],
+    ],
+)
+def test_a_namespace_that_is_not_there_is_told_as_such(
+    digits: Digits, refused: Refused, words: list[str]
+) -> None:
+    assert refused(*words, *ON, "--namespace", "nowhere")["reference"] == "namespace-missing"
+    for name in ("Bad_Name", ""):
+        assert refused(*words, *ON, "--namespace", name)["reference"] == "namespace-invalid"
+
+
+def test_the_table_is_narrow_and_reasons_stand_below(
+    digits: Digits, liteship: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    revision = digits.deploy("1", IMAGE)
+    digits.deploy("2", CRASHING_IMAGE, ready=False)
+    digits.wait_until(lambda: "ExitCode1" in liteship("versions", "digits", *ON).output)
+    output = liteship("versions", "digits", *ON).output
+    table = [line for line in output.splitlines() if line.startswith("│")]
+    assert len(table) == 2  # each Revision's name in one piece
+    assert revision in table[1]
+    assert " is not ready: ExitCode1" in output
+
+
 def test_what_cannot_be_done_is_refused(digits: Digits, refused: Refused, liteship: Run) -> None:
     assert refused("versions", "digits", *ON)["reference"] == "function-not-deployed"
     digits.deploy("1", IMAGE)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from tests.exposition import parse
+from tests.integration.triggers.conftest import Bucket
 
 from liteship import Function
 from liteship.deploy.local.events import Kind, create_event
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.integration.triggers.conftest import Bucket
-
     Start = Callable[..., Any]
     Deliver = Callable[..., httpx.Response]
 
 KEY = "incoming/zwei drei+vier/é 7.png"
-UPLOADS = {"LITESHIP_S3_INPUT_PREFIX": "incoming/", "LITESHIP_S3_OUTPUT_PREFIX": "results/"}
+BUCKET = "uploads"
+UPLOADS = {
+    "LITESHIP_S3_INPUT_PREFIX": "incoming/",
+    "LITESHIP_S3_OUTPUT_PREFIX": "results/",
+    "LITESHIP_S3_BUCKET": BUCKET,
+}
 MAX_BODY_BYTES = 50_000
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 CAMEL = "org.apache.camel.event.aws.s3.getObject"
@@ -42,6 +46,16 @@ S3 = {
     "source": "dev.knative.eventing.aws-s3-source",
     "subject": "aws-s3-source",
 }
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    """The one bucket whose events the server takes; empty."""
+    bucket = Bucket(BUCKET)
+    yield bucket
+    for key in bucket.contents():
+        bucket.client.delete_object(Bucket=BUCKET, Key=key)
+    bucket.client.close()
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +152,9 @@ def test_what_is_removed_is_ignored_with_a_warning(
     bucket: Bucket, deliver: Deliver, server: Any
 ) -> None:
     record = bucket.record("incoming/gone.png") | {"eventName": "s3:ObjectRemoved:Delete"}
-    deliver(json.dumps({"Records": [record]}).encode(), binary(id=bucket.name))
+    deliver(json.dumps({"Records": [record]}).encode(), binary(id="removed"))
     assert bucket.keys() == []
-    (line,) = [each for each in server.log_lines() if each.get("message_id") == bucket.name]
+    (line,) = [each for each in server.log_lines() if each.get("message_id") == "removed"]
     assert (line["level"], line["event"]) == ("WARNING", "ObjectRemoved:Delete")
 
 
@@ -190,8 +204,8 @@ def test_content_of_what_is_no_upload_is_ignored(
 ) -> None:
     deliver(digit_png, camel(bucket, key))
     assert bucket.keys() == []
-    lines = [each for each in server.log_lines() if each.get("bucket") == bucket.name]
-    assert [(line["level"], line["key"]) for line in lines] == [("WARNING", key)]
+    lines = [each for each in server.log_lines() if each.get("key") == key]
+    assert [(line["level"], line["bucket"]) for line in lines] == [("WARNING", BUCKET)]
 
 
 @pytest.mark.parametrize(
@@ -256,12 +270,6 @@ REFUSED: dict[str, tuple[bytes, dict[str, str], int, str]] = {
         400,
         "event-type",
     ),
-    "a bucket that none can be": (
-        b"x",
-        binary(source="aws.s3.bucket.a b", subject="incoming/x"),
-        400,
-        "event-invalid",
-    ),
     "a bucket without a name": (b"x", binary(source="aws.s3.bucket."), 400, "event-unknown"),
     "too large for a structure": (bytes(MAX_BODY_BYTES + 1), STRUCTURED, 413, "body-too-large"),
     "too large, of no bucket": (bytes(MAX_BODY_BYTES + 1), binary(), 413, "body-too-large"),
@@ -279,6 +287,121 @@ def test_what_never_can_be_answered_is_refused_for_good(name: str, server: Any) 
     assert response.json()["hint"]
     assert status in NOT_AGAIN
     assert "retry-after" not in response.headers
+
+
+@pytest.fixture
+def others(bucket: Bucket, digit_png: bytes) -> Iterator[Bucket]:
+    """A bucket that the function's credentials reach, and its events must not."""
+    others = Bucket("others")
+    others.put("incoming/7.png", digit_png)
+    yield others
+    others.client.close()
+
+
+def foreign(event: str, others: Bucket, png: bytes) -> tuple[bytes, dict[str, str], str]:
+    """An event of that bucket: body, headers and query."""
+    told = json.dumps({"Records": [others.record("incoming/7.png")]}).encode()
+    first = json.dumps(
+        {"Records": [others.record("incoming/7.png") | each for each in ({}, {"eventName": "x"})]}
+    ).encode()
+    eventbridge = create_event(Kind.EVENTBRIDGE, bucket=others.name, key="incoming/7.png", body=png)
+    return {
+        "told": (told, binary(), ""),
+        "told with others": (first, binary(), ""),
+        "eventbridge": (json.dumps(eventbridge).encode(), binary(), ""),
+        "structured": (structured(json.loads(told)), STRUCTURED, ""),
+        "sent": (png, camel(others, "incoming/7.png"), ""),
+        "without content": (b"", camel(others, "incoming/7.png"), ""),
+        "in the URL": (png, binary(), f"?bucket={others.name}"),
+        "in a header": (png, binary() | {"aws.s3.bucket.name": others.name}, f"?bucket={BUCKET}"),
+        "too large": (bytes(MAX_BODY_BYTES + 1), camel(others, "incoming/7.png"), ""),
+    }[event]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *("told", "told with others", "eventbridge", "structured", "sent", "without content"),
+        *("in the URL", "in a header", "too large"),
+    ],
+)
+def test_an_event_leads_to_no_other_bucket(
+    event: str, others: Bucket, server: Any, digit_png: bytes
+) -> None:
+    """Whoever reaches the server can send one; the credentials may reach further than they should."""
+    before = others.contents()
+    body, headers, query = foreign(event, others, digit_png)
+    response = httpx.post(f"{server.url}/{query}", content=body, headers=headers)
+    assert (response.status_code, response.json()["reference"]) == (400, "bucket-other")
+    assert BUCKET not in response.text
+    assert others.contents() == before
+
+
+ACCESS_POINT = "arn:aws:s3:us-east-1:123456789012:accesspoint/strangers"
+
+HOSTILE: dict[str, dict[str, Any]] = {
+    "another's access point": {"bucket": {"name": ACCESS_POINT}},
+    "a bucket that is a path": {"bucket": {"name": f"{BUCKET}/../others"}},
+    "a bucket that is a list": {"bucket": {"name": [BUCKET]}},
+    "a bucket that is nothing": {"bucket": {"name": None}},
+    "out of the prefix": {"object": {"key": "incoming/../others/7.png"}},
+    "out of the prefix, encoded": {"object": {"key": "incoming/%2e%2e/others/7.png"}},
+    "a key of half a character": {"object": {"key": "incoming/\ud800"}},
+    "a key with a null byte": {"object": {"key": "incoming/%00"}},
+    "a key that is too long": {"object": {"key": "incoming/".ljust(1025, "k")}},
+    "a key that is no text": {"object": {"key": 7}},
+    "a size without end": {"object": {"key": "incoming/7.png", "size": float("inf")}},
+    "an ETag that is a path": {"object": {"key": "incoming/7.png", "eTag": "../other"}},
+    "an ETag that is an object": {"object": {"key": "incoming/7.png", "eTag": {"a": 1}}},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_no_bucket_says_is_refused_before_s3_is_asked(
+    name: str, bucket: Bucket, server: Any
+) -> None:
+    s3 = bucket.record("incoming/7.png")["s3"] | HOSTILE[name]
+    # As json.dumps writes it, an infinity is no JSON
+    told = json.dumps({"Records": [{"eventVersion": "2.1", "s3": s3}]}).replace("Infinity", "1e999")
+    response = httpx.post(f"{server.url}/", content=told.encode(), headers=binary())
+    assert response.status_code == 400
+    assert response.json()["reference"] in {"event-invalid", "bucket-other"}
+    assert bucket.keys() == []
+
+
+def test_an_event_keeps_no_worker_busy_for_ever(bucket: Bucket, server: Any) -> None:
+    told = json.dumps({"Records": [bucket.record("incoming/7.png")] * 101}).encode()
+    response = httpx.post(f"{server.url}/", content=told, headers=binary())
+    assert (response.status_code, response.json()["received"]) == (400, "101")
+    assert bucket.keys() == []
+
+
+def test_a_size_that_is_told_is_not_believed(
+    bucket: Bucket, deliver: Deliver, digit_png: bytes
+) -> None:
+    record = bucket.put(KEY, digit_png)
+    record["s3"]["object"]["size"] = 10**15
+    deliver(json.dumps({"Records": [record]}).encode(), binary(**SQS))
+    seven(bucket, f"results/zwei drei+vier/é 7.png.{etag_of(digit_png)}.json")
+
+
+def test_an_object_that_is_gone_keeps_its_result(
+    bucket: Bucket, deliver: Deliver, digit_png: bytes
+) -> None:
+    told = json.dumps({"Records": [bucket.put("incoming/7.png", digit_png)]}).encode()
+    deliver(told, binary(**SQS))
+    bucket.client.delete_object(Bucket=BUCKET, Key="incoming/7.png")
+    before = bucket.contents()
+    deliver(told, binary(**SQS))
+    assert bucket.contents() == before
+    seven(bucket, f"results/7.png.{etag_of(digit_png)}.json")
+
+
+def test_without_a_bucket_no_event_is_taken(start_server: Start, digit_png: bytes) -> None:
+    server = start_server(**UPLOADS | {"LITESHIP_S3_BUCKET": ""})
+    headers = binary("image/png", source=f"aws.s3.bucket.{BUCKET}", subject="incoming/7.png")
+    response = httpx.post(f"{server.url}/", content=digit_png, headers=headers)
+    assert (response.status_code, response.json()["reference"]) == (400, "bucket-unset")
 
 
 def test_what_is_no_event_is_as_unknown_as_before(server: Any, digit_png: bytes) -> None:
@@ -331,7 +454,8 @@ def test_an_outage_is_to_come_again(
     assert all("EndpointConnectionError" in line["error"] for line in failures)
 
 
-def test_a_bucket_that_is_not_there_is_to_come_again(server: Any, digit_png: bytes) -> None:
+def test_a_bucket_that_is_not_there_is_to_come_again(start_server: Start, digit_png: bytes) -> None:
+    server = start_server(**UPLOADS | {"LITESHIP_S3_BUCKET": "not-there"})
     headers = binary("image/png", source="aws.s3.bucket.not-there", subject="incoming/7.png")
     is_to_come_again(httpx.post(f"{server.url}/", content=digit_png, headers=headers), "s3-unavailable")
 

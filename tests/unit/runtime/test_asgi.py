@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from liteship.errors import InputError, PayloadTooLargeError
-from liteship.runtime.receiving import read_body, request_id_from
+from liteship.errors import InputError, NotReadyError, PayloadTooLargeError
+from liteship.runtime import receiving
+from liteship.runtime.receiving import Intake, read_body, request_id_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -80,6 +81,55 @@ def test_a_declared_length_over_the_limit_is_refused_unread(declared: str) -> No
 @pytest.mark.parametrize("declared", ["", "0", "many", "-1"])
 def test_a_declared_length_proves_nothing(declared: str) -> None:
     assert read({"content-length": declared}, bytes(600), bytes(600)) == (b"", 2)
+
+
+async def parts_of(*sizes: int) -> AsyncIterator[dict[str, Any]]:
+    for size in sizes:
+        yield {"type": "http.request", "body": bytes(size), "more_body": True}
+
+
+async def take(intake: Intake, *sizes: int) -> int:
+    """Parts of a body that is never whole; how many were taken when the sender stopped."""
+    parts = parts_of(*sizes)
+    async with intake.watch(parts.__anext__) as receive:
+        for _ in sizes:
+            await receive()
+    return len(sizes)
+
+
+def test_bodies_that_are_not_whole_hold_so_much_memory_and_no_more() -> None:
+    intake = Intake(1000, 500)
+
+    async def hold() -> None:
+        first, second = parts_of(500), parts_of(400)
+        async with intake.watch(first.__anext__) as one, intake.watch(second.__anext__) as two:
+            await one()
+            await two()
+            assert await take(intake, 100) == 1
+            with pytest.raises(NotReadyError) as caught:
+                await take(intake, 100, 1)
+            assert caught.value.reference == "queue-full"
+            assert await take(intake, 100) == 1, "what was refused holds nothing"
+
+    asyncio.run(hold())
+    assert asyncio.run(take(intake, 500)) == 1
+
+
+def test_what_is_read_and_not_kept_takes_no_room() -> None:
+    """An object over the limit, in an event: it is read to its end, for a result that says so."""
+    assert asyncio.run(take(Intake(1000, 500), *[300] * 20)) == 20
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "RECEIVE_S", 0.01)
+
+    async def stand_still() -> None:
+        async with Intake(1000, 500).watch(asyncio.Event().wait) as receive:  # type: ignore[arg-type]
+            await receive()
+
+    with pytest.raises(NotReadyError) as caught:
+        asyncio.run(stand_still())
+    assert caught.value.reference == "body-slow"
 
 
 def test_a_body_in_chunks_over_the_limit_is_refused(make_function: Callable[..., Function]) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.conftest import DIGITS
 
 import liteship
 from liteship import Function
@@ -104,3 +106,38 @@ def test_hooks_and_routes_of_its_own(function_folder: Path) -> None:
     assert seen == []  # the framework is not needed yet
     app = function.app
     assert seen == [app]
+
+
+def test_a_model_that_stays_wrong_is_tried_more_and_more_seldom(
+    make_function: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    function = make_function(LITESHIP_MODEL=str(tmp_path / "nowhere"))
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 7:  # it comes back, and is not tried again
+            function.settings.model = str(DIGITS / "model")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    function._load_until_ready()
+    assert waits == [5, 10, 20, 40, 60, 60, 60]
+    assert function.require_predictor().manifest.name == "digits"
+
+
+def test_whatever_goes_wrong_it_is_tried_again(
+    make_function: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In a thread of its own, an error that nobody expected would end all further attempts."""
+    function = make_function(LITESHIP_MODEL=str(tmp_path / "nowhere"))
+    places = iter([0, str(DIGITS / "model")])  # a folder that is none at all
+    monkeypatch.setattr(
+        time, "sleep", lambda _: setattr(function.settings, "model", next(places) or "/nowhere\0")
+    )
+    function._load_until_ready()
+    levels = [(line["level"], line["message"]) for line in log_lines(capsys)]
+    assert levels[1][0] == "ERROR"
+    assert levels[-1] == ("INFO", "model ready")

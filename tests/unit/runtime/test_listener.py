@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
@@ -40,3 +41,16 @@ def test_a_port_in_use() -> None:
 def test_an_address_of_another_machine() -> None:
     with pytest.raises(ConfigurationError, match=r"port 0 of 192\.0\.2\.1 cannot be opened: cannot"):
         listen(0, "192.0.2.1")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_pod_is_reached_by_either_version_of_ip(address: str) -> None:
+    with listen(0) as listener:
+        try:
+            early = socket.create_connection((address, listener.getsockname()[1]), 10)
+        except OSError as error:
+            # A kernel without IPv6, or a container that has not even this address of it
+            assert address == "::1"
+            assert error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # noqa: PT017
+        else:
+            early.close()

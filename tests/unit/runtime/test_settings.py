@@ -127,3 +127,31 @@ def test_a_model_in_another_place() -> None:
 def test_a_place_that_holds_no_model_is_refused(place: str, digest: str, problem: str) -> None:
     (told,) = problems(LITESHIP_MODEL=place, LITESHIP_MODEL_SHA256=digest)
     assert problem in told
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"LITESHIP_S3_INPUT_PREFIX": "in/"},
+        {"LITESHIP_MODEL": "s3://b/k", "LITESHIP_MODEL_SHA256": "a" * 64},
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("AWS_ACCESS_KEY_ID", "AKIASECRET\n"),
+        ("AWS_SECRET_ACCESS_KEY", " secret"),
+        ("AWS_SESSION_TOKEN", "secret\nsecret"),
+        ("AWS_ENDPOINT_URL_S3", "http://user:secret@minio:9000"),
+    ],
+)
+def test_credentials_that_cannot_be_sent_are_told_and_not_shown(
+    place: dict[str, str], name: str, secret: str
+) -> None:
+    """botocore's own error quotes them, and it would stand in the log."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings(place | {name: secret})
+    assert name in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "AKIA" not in str(caught.value)
+    Settings({name: secret})  # of no use here

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE, Artifact
+from liteship.config.sections import LOCATION
 from liteship.deploy.aws.client import AwsError
 from liteship.errors import ConfigurationError, DeploymentError
 from liteship.located_model import locate
@@ -54,17 +56,8 @@ def publish(aws: Aws, function: FunctionFolder, location: str) -> Publication:
         DeploymentError: `version-taken`, `bucket-missing`, `upload-damaged`.
         AwsError: S3 refused, or did not answer.
     """
-    config = function.config
-    if not location.startswith(S3) or not location.removeprefix(S3).strip("/"):
-        raise ConfigurationError(
-            "location-invalid",
-            "artifacts are published to S3",
-            expected="s3://BUCKET/PREFIX",
-            received=location,
-            hint='give one, or set model.location = "s3://BUCKET/PREFIX" in function.toml; a volume is '
-            "filled by copying functions/NAME/model to NAME/VERSION on it",
-        )
-    location = location.rstrip("/")
+    require_bucket(location)
+    config, location = function.config, location.rstrip("/")
     model = locate(location, config.name, config.version, function.model_folder)
     files = _files(function)
     found = {name: _read(aws, model, name) for name in files}
@@ -74,6 +67,23 @@ def publish(aws: Aws, function: FunctionFolder, location: str) -> Publication:
     for name in missing:
         _upload(aws, model, name, files[name])
     return Publication(model=model, uploaded=missing, size_bytes=sum(map(len, files.values())))
+
+
+def require_bucket(location: str) -> None:
+    """Refuses what is no place in S3.
+
+    Raises:
+        ConfigurationError: `location-invalid`.
+    """
+    if not re.fullmatch(LOCATION, location.rstrip("/")) or not location.startswith(S3):
+        raise ConfigurationError(
+            "location-invalid",
+            "artifacts are published to S3",
+            expected="s3://BUCKET/PREFIX, of letters, digits, hyphens, underscores and dots",
+            received=location,
+            hint='give one, or set model.location = "s3://BUCKET/PREFIX" in function.toml; a volume is '
+            "filled by copying functions/NAME/model to NAME/VERSION on it",
+        )
 
 
 def _files(function: FunctionFolder) -> Mapping[str, bytes]:

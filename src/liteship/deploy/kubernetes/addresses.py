@@ -8,13 +8,17 @@ the platform's own routing, but to the very server that is to be asked.
 
 from __future__ import annotations
 
+import http.client
 import socket
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from liteship.deploy.kubernetes.api.cluster import POD, SERVICE
+from liteship.deploy.kubernetes.api.cluster import POD
 from liteship.deploy.kubernetes.api.refusals import ClusterError
+from liteship.deploy.kubernetes.api.statuses import read_status
 from liteship.deploy.smoke import over_http, parsed
 from liteship.errors import ConfigurationError, DeploymentError
 
@@ -27,11 +31,12 @@ if TYPE_CHECKING:
 CONTAINER_PORT = 8080
 """The server's own, as the manifests name it."""
 
-SERVICE_PORT = "http"
-"""The name that the plain form's Service gives its port."""
-
 REVISION_LABEL = "serving.knative.dev/revision"
 SERVICE_LABEL = "serving.knative.dev/service"
+
+UNREACHED = "error trying to reach service"
+"""How the API server begins when it has to answer for a Pod
+(https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apimachinery/pkg/util/proxy/transport.go)."""
 
 KNOCK_TIMEOUT_S = 3.0
 """For a connection that shows whether an address can be reached from here."""
@@ -45,11 +50,14 @@ class Address:
         url: What people see, such as `http://digits.default.example.com`.
         ask: Carries a request there.
         way: `directly`, `through the ingress http://…` or `through the API server`.
+        remark: Why it is not asked where callers would, in a sentence; empty where there is nothing to
+            say.
     """
 
     url: str
     ask: Ask
     way: str
+    remark: str = ""
 
 
 def service_address(
@@ -61,6 +69,7 @@ def service_address(
         cluster: Where it stands.
         service: The live object.
         ingress: Where the cluster's ingress answers; None asks at the URL where that can be reached.
+            For a URL inside the cluster, the ingress that is meant for those.
         tag: Of the Revision; None for whatever gets the traffic.
 
     Raises:
@@ -78,57 +87,25 @@ def service_address(
             hint=f"liteship versions {name} --on knative lists tags; kubectl describe ksvc {name} says "
             "what Knative waits for",
         )
-    if not _is_local(url):
-        if ingress is not None:
-            way = f"through the ingress {ingress}"
-            ask = over_http(require_ingress(ingress), host=urlsplit(url).netloc)
-            return Address(url=url, ask=ask, way=way)
-        if _answers(url):
-            return Address(url=url, ask=over_http(url), way="directly")
+    host, is_local = urlsplit(url).netloc, _is_local(url)
+    if ingress is not None and (not is_local or _routes(require_ingress(ingress), host)):
+        way = f"through the ingress {ingress}"
+        return Address(url=url, ask=over_http(require_ingress(ingress), host=host), way=way)
+    if not is_local and _answers(url):
+        return Address(url=url, ask=over_http(url), way="directly")
     revisions = {
         each["revisionName"]
         for each in targets
         if each.get("revisionName") and (tag is not None or each.get("percent"))
     }
-    ask = _through_pod(cluster, service["metadata"]["name"], revisions)
+    hint = (
+        "requests from inside the cluster start one; for a route from outside, give Knative a domain "
+        '(config-domain), and the function visibility = "public"'
+        if is_local
+        else "give --ingress with the address of the cluster's ingress; a request there starts a Pod"
+    )
+    ask = _through_pod(cluster, service["metadata"]["name"], revisions, hint)
     return Address(url=url, ask=ask, way="through the API server")
-
-
-def plain_address(cluster: Cluster, name: str, *, ingress: str | None) -> Address:
-    """Where the plain form answers: at its load balancer, else by the API server.
-
-    Args:
-        cluster: Where it stands.
-        name: The function's.
-        ingress: An address that leads to the Service, instead of its load balancer's.
-
-    Raises:
-        ConfigurationError: `ingress-invalid`.
-        DeploymentError: `service-missing`.
-    """
-    if ingress is not None:
-        url = require_ingress(ingress)
-        return Address(url=url, ask=over_http(url), way=f"through the ingress {ingress}")
-    service = cluster.get(SERVICE, name)
-    if service is None:
-        raise DeploymentError(
-            "service-missing",
-            f"there is no Service {name} in the namespace {cluster.namespace}",
-            hint=f"liteship deploy {name} --to kubernetes",
-        )
-    url = _balancer_url(service)
-    if url and _answers(url):
-        return Address(url=url, ask=over_http(url), way="directly")
-
-    def ask(method: str, path: str, body: bytes, content_type: str) -> dict[str, object]:
-        try:
-            status, content = cluster.ask_service(name, SERVICE_PORT, method, path, body, content_type)
-        except ClusterError as error:
-            raise _unless_refused(error) from error
-        return parsed(content, status)
-
-    inside = f"http://{name}.{cluster.namespace}.svc.cluster.local"
-    return Address(url=url or inside, ask=ask, way="through the API server")
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
@@ -138,7 +115,7 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
-def _through_pod(cluster: Cluster, name: str, revisions: Collection[str]) -> Ask:
+def _through_pod(cluster: Cluster, name: str, revisions: Collection[str], hint: str) -> Ask:
     def ask(method: str, path: str, body: bytes, content_type: str) -> dict[str, object]:
         try:
             pods = cluster.list(POD, {SERVICE_LABEL: name})
@@ -155,18 +132,33 @@ def _through_pod(cluster: Cluster, name: str, revisions: Collection[str]) -> Ask
                     "pods-missing",
                     f"{name} has no Pod now that could be asked: it is scaled to zero, and its URL "
                     "cannot be reached from here",
-                    hint="give --ingress with the address of the cluster's ingress; a request there "
-                    "starts a Pod",
+                    hint=hint,
                 )
             status, content = cluster.ask_pod(pod, CONTAINER_PORT, method, path, body, content_type)
         except ClusterError as error:
-            raise _unless_refused(error) from error
-        return parsed(content, status)
+            raise unless_refused(error) from error
+        return passed_on(status, content)
 
     return ask
 
 
-def _unless_refused(error: ClusterError) -> Exception:
+def passed_on(status: int, content: bytes) -> dict[str, object]:
+    """What a Pod answers.
+
+    Raises:
+        OSError: It is the API server that answers, as it cannot reach the Pod: where its network is
+            another one, such as a managed control plane's, a firewall may stand between.
+    """
+    own = read_status(status, content) if status >= 500 else None
+    if own is not None and UNREACHED in own.message:
+        raise OSError(
+            f"{own.message} (the API server cannot reach port {CONTAINER_PORT} of the Pod: "
+            "let it through the firewall between them, or give --ingress with an address of its own)"
+        )
+    return parsed(content, status)
+
+
+def unless_refused(error: ClusterError) -> Exception:
     """The error itself where asking again is of no use, else one that is asked again at."""
     return error if 400 <= error.status < 500 and error.status != 429 else OSError(error.message)
 
@@ -185,6 +177,25 @@ def _answers(url: str) -> bool:
     except (OSError, UnicodeError):  # the latter: a name that is none
         return False
     return True
+
+
+def _routes(ingress: str, host: str) -> bool:
+    """Whether an ingress knows a host. Where it does not, Envoy answers 404 without a word.
+
+    A Knative without a domain of its own names all its Services inside the cluster alone
+    (https://knative.dev/docs/serving/using-a-custom-domain/), and has another ingress for those.
+    """
+    url = f"{ingress.rstrip('/')}/health/live"
+    request = urllib.request.Request(url, headers={"host": host})  # noqa: S310  # the user's own
+    try:
+        with urllib.request.urlopen(request, timeout=KNOCK_TIMEOUT_S):  # noqa: S310
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code != 404 or bool(error.read())
+    except TimeoutError:  # connected, and a Pod starts
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def require_ingress(ingress: str) -> str:
@@ -207,16 +218,3 @@ def require_ingress(ingress: str) -> str:
             hint="correct --ingress or LITESHIP_INGRESS",
         )
     return ingress
-
-
-def _balancer_url(service: Mapping[str, Any]) -> str:
-    balancer = (service.get("status") or {}).get("loadBalancer") or {}
-    ingress: dict[str, Any] = next(iter(balancer.get("ingress") or []), {})
-    host = ingress.get("ip") or ingress.get("hostname") or ""
-    if not host:
-        return ""
-    if ":" in host:
-        host = f"[{host}]"
-    # The balancer's own word for where the Service's one port is, if it has one
-    port = ((ingress.get("ports") or []) + service["spec"]["ports"])[0]["port"]
-    return f"http://{host}" + ("" if port == 80 else f":{port}")

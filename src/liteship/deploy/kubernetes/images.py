@@ -9,12 +9,14 @@ gone.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import yaml
 
 from liteship.errors import ConfigurationError
 from liteship.files import replace_file
+from liteship.packaging.image_inputs import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +29,12 @@ EXAMPLE_REGISTRY = "registry.example.com"
 NO_DIGEST = f"sha256:{'0' * 64}"
 """Until there is a real one: a cluster that is given it says that there is no such image."""
 
+IMAGE_UNSET = (
+    "There is no such image yet: give --image, or build one that knative/images then names, with "
+    "liteship package NAME --as image --tag REGISTRY/NAME:TAG --push"
+)
+"""Said where manifests are printed all the same."""
+
 HEADING = """\
 # Where the images are. This file is yours: `liteship render` only keeps one entry a function in it.
 #
@@ -37,6 +45,31 @@ apiVersion: kustomize.config.k8s.io/v1alpha1
 kind: Component
 images:
 """
+
+
+def chosen_image(root: Path, name: str, image: str | None) -> str:
+    """The image that is to run, `NAME@DIGEST` or `NAME:TAG`.
+
+    Args:
+        root: The project's folder.
+        name: The function.
+        image: What was asked for; None for what `knative/images` says.
+
+    Raises:
+        ConfigurationError: `image-invalid`, `images-invalid`.
+    """
+    if image is None:
+        return image_of(root, name)
+    if not _can_be_an_image(image):
+        raise ConfigurationError(
+            "image-invalid",
+            "--image is no name that an image can have",
+            expected=f"{EXAMPLE_REGISTRY}/{name}@sha256:… with 64 hexadecimal digits, or "
+            f"{EXAMPLE_REGISTRY}/{name}:v1",
+            received=repr(image),
+            hint="give the whole reference, as docker push or crane digest prints it",
+        )
+    return image
 
 
 def images_path(root: Path) -> Path:
@@ -82,8 +115,18 @@ def image_of(root: Path, name: str) -> str:
     entry = _read(images_path(root)).get(name) or {}
     place = entry.get("newName", f"{EXAMPLE_REGISTRY}/{name}")
     if "newTag" in entry and "digest" not in entry:
-        return f"{place}:{entry['newTag']}"
-    return f"{place}@{entry.get('digest', NO_DIGEST)}"
+        image = f"{place}:{entry['newTag']}"
+    else:
+        image = f"{place}@{entry.get('digest', NO_DIGEST)}"
+    if not _can_be_an_image(image):
+        raise ConfigurationError(
+            "images-invalid",
+            f"{images_path(root)} gives {name} a name that no image can have",
+            expected="newName without tag, and digest: sha256:… with 64 hexadecimal digits, or newTag",
+            received=image,
+            hint="correct its entry",
+        )
+    return image
 
 
 def set_image(root: Path, names: Iterable[str], name: str, image: str) -> bool:
@@ -113,6 +156,11 @@ def set_image(root: Path, names: Iterable[str], name: str, image: str) -> bool:
         return False
     replace_file(path, content)
     return True
+
+
+def _can_be_an_image(image: str) -> bool:
+    place, at, digest = image.partition("@")
+    return is_reference(place) and (not at or re.fullmatch("sha256:[0-9a-f]{64}", digest) is not None)
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

@@ -176,15 +176,16 @@ def _view(config: FunctionConfig, image: str | None = None) -> dict[str, Any]:
     s3 = config.triggers.s3
     model = config.located_model()
     return {
-        **settings.model_dump(exclude={"cpu_request", "cpu_limit"}),
+        **settings.model_dump(exclude={"cpu_request", "cpu_limit", "memory_request_mib"}),
         "name": config.name,
         "version": config.version,
         "image": image or config.name,
         "cpu_request": _cpu(settings.cpu_request),
         "cpu_limit": _cpu(settings.cpu_limit),
-        "memory_mib": config.runtime.memory_mib,
+        "memory_request": _memory(settings.memory_request_mib),
+        "memory_limit": _memory(config.runtime.memory_mib),
         "timeout_s": min(GREATEST_TIMEOUT_S, START_ALLOWANCE_S + config.runtime.timeout_s),
-        "environment": config.environment() | (model.environment if model else {}),
+        "environment": _environment_of(config, model),
         "volume": _volume(config, model) if model else None,
         "least_replicas": max(REPLICAS, settings.min_scale),
         "most_replicas": max(REPLICAS, settings.max_scale),
@@ -193,14 +194,25 @@ def _view(config: FunctionConfig, image: str | None = None) -> dict[str, Any]:
     }
 
 
+def _environment_of(config: FunctionConfig, model: LocatedModel | None) -> dict[str, str]:
+    s3 = config.triggers.s3
+    # What the source below is told, too: events of any other bucket are refused
+    bucket = {"LITESHIP_S3_BUCKET": _bucket_name(config.name, s3)} if s3 is not None else {}
+    return config.environment() | bucket | (model.environment if model else {})
+
+
+def _bucket_name(name: str, s3: S3Trigger) -> str:
+    return s3.bucket or f"{name}-uploads"
+
+
 def _volume(config: FunctionConfig, model: LocatedModel) -> dict[str, Any]:
     """What is mounted for a model that is not in the image."""
     if not model.is_in_s3:
         claim = config.knative.volume_claim
-        return {"name": "models", "path": config.model.location, "claim": claim, "size_mib": None}
+        return {"name": "models", "path": config.model.location, "claim": claim, "size": None}
     # The root file system cannot be written to
     size_mib = TMP_ALLOWANCE_MIB + math.ceil(model.size_bytes / MIB)
-    return {"name": "tmp", "path": "/tmp", "claim": None, "size_mib": size_mib}  # noqa: S108
+    return {"name": "tmp", "path": "/tmp", "claim": None, "size": _memory(size_mib)}  # noqa: S108
 
 
 def _s3_view(name: str, s3: S3Trigger) -> dict[str, Any]:
@@ -210,15 +222,25 @@ def _s3_view(name: str, s3: S3Trigger) -> dict[str, Any]:
     )
     return {
         **s3.model_dump(),
-        "bucket_name": s3.bucket or f"{name}-uploads",
+        "bucket_name": _bucket_name(name, s3),
         "read_prefix": read_prefix,
     }
 
 
 def _cpu(processors: float) -> str:
-    """Kubernetes' canonical form, which it gives back whatever it was given: `2`, `500m`."""
+    """Kubernetes' canonical form: `2`, `500m`.
+
+    It gives this form back whatever it was given, and compares texts: with another one, a manifest that
+    `kubectl apply` wrote before would be in conflict with itself
+    (https://github.com/kubernetes/kubernetes/issues/94275).
+    """
     millis = round(processors * 1000)
     return f"{millis}m" if millis % 1000 else str(millis // 1000)
+
+
+def _memory(mib: int) -> str:
+    """The same for bytes: `2Gi`, `512Mi`."""
+    return f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"
 
 
 def _text(template: str, **context: object) -> str:

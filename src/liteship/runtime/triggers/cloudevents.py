@@ -25,6 +25,9 @@ STRUCTURED = "application/cloudevents+json"
 SPEC_VERSION = "1.0"
 """Of every 1.0.x (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#specversion)."""
 
+MOST_OF_ID = 256
+"""Characters: it is for the log."""
+
 _HINT = "liteship event cloudevent prints one"
 
 
@@ -39,7 +42,7 @@ class CloudEvent:
     __slots__ = ("data", "id", "source", "subject", "type")
 
     def __init__(self, attributes: Mapping[str, str], data: bytes) -> None:
-        self.id = attributes["id"]
+        self.id = attributes["id"][:MOST_OF_ID]
         self.source = attributes["source"]
         self.type = attributes["type"]
         self.subject = attributes.get("subject", "")
@@ -92,6 +95,8 @@ def read_event(headers: Mapping[str, str], body: bytes) -> CloudEvent:
 
 def _event(attributes: Mapping[str, object], data: bytes) -> CloudEvent:
     version = attributes.get("specversion")
+    if not isinstance(version, str):
+        version = None if version is None else type(version).__name__
     if version != SPEC_VERSION:
         raise InputError(
             "event-version",
@@ -134,7 +139,12 @@ def _structured_data(content: dict[str, object]) -> bytes:
     if encoded is None:
         if data is None:
             return b""
-        return data.encode(errors="replace") if isinstance(data, str) else encode_json(data)
+        if isinstance(data, str):
+            return data.encode(errors="replace")
+        try:
+            return encode_json(data)
+        except (ValueError, RecursionError) as error:  # 1e999, or nested as deep as Python reads
+            raise _invalid(f"its data cannot be read: {error}") from error
     if data is not None:
         raise _invalid("it has both data and data_base64")
     if not isinstance(encoded, str):

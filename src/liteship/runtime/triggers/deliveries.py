@@ -22,6 +22,7 @@ from liteship.runtime.http import Request, Response, check_body_size, error_resp
 from liteship.runtime.receiving import read_body, read_parts
 from liteship.runtime.routes import refuse
 from liteship.runtime.triggers import event_source
+from liteship.runtime.triggers.admission import require_few, require_ours
 from liteship.runtime.triggers.cloudevents import CloudEvent, is_binary, read_event
 from liteship.runtime.triggers.eventbridge import read_event as read_eventbridge
 from liteship.runtime.triggers.s3 import S3Object, answer_object, answer_objects, check_not_empty
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from liteship.runtime.function import Function
     from liteship.runtime.receiving import Receive
-    from liteship.runtime.settings import Settings
 
 CAMEL_SOURCE = "aws.s3.bucket."
 """How Camel's data type `aws2-s3:application-cloudevents` begins `source`: the bucket follows, and
@@ -60,21 +60,6 @@ class OversizedBody:
     def __init__(self, error: PayloadTooLargeError, etag: str) -> None:
         self.error = error
         self.etag = etag
-
-
-def require_uploads(settings: Settings) -> None:
-    """Refuses events where the function answers no uploads.
-
-    Raises:
-        InputError: `uploads-not-answered`.
-    """
-    if not settings.answers_uploads:
-        raise InputError(
-            "uploads-not-answered",
-            "this function answers no uploads, and so no events",
-            expected="POST /predict, or a function with [triggers.s3]",
-            hint="add [triggers.s3] to function.toml, or point the Trigger at another Service",
-        )
 
 
 async def receive_event(
@@ -166,6 +151,8 @@ def _answer(
 ) -> None:
     objects = None if oversized else _told_of(function, event)
     if objects is not None:
+        for each in objects:
+            require_ours(function.settings, each)
         answer_objects(function, objects, message_id=event.id)
         return
     if origin is None:
@@ -179,6 +166,7 @@ def _answer(
             hint="narrow the Trigger's filter, or name the bucket in the sink's URI: /?bucket=NAME",
         )
     bucket, key = origin
+    require_ours(function.settings, S3Object(bucket, key, 0, ""))
     if not event.data and not oversized and key is not None:  # the source sends no content
         answer_objects(function, [S3Object(bucket, key, 0, "unversioned")], message_id=event.id)
         return
@@ -227,9 +215,10 @@ def _told_of(function: Function, event: CloudEvent) -> list[S3Object] | None:
     records = _records(content)
     if records is None:
         return None
+    require_few(records)
     created = []
     for record in records:
-        name = str(record.get("eventName", "ObjectCreated")).removeprefix("s3:")
+        name = str(record.get("eventName", "ObjectCreated")).removeprefix("s3:")[:100]
         if name.startswith("ObjectCreated"):
             created.append(S3Object.from_record(record))
         else:

@@ -58,7 +58,7 @@ def read_event(event: dict[str, Any]) -> S3Object:
             size_bytes=int(s3_object.get("size") or 0),
             identity=identify(s3_object, "version-id", "etag"),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             "event-invalid",
             f"the EventBridge event cannot be read: {type(error).__name__} {error}",

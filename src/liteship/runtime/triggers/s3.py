@@ -31,6 +31,12 @@ MAX_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html; a result whose key would be
 longer gets a digest for a name. The object itself names the picture that it answers."""
 
+GONE = "object-gone"
+"""An event that comes again after the object was deleted must not replace the result that it has."""
+
+TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
+
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 20
 
@@ -66,13 +72,17 @@ class S3Object:
         version = str(record.get("eventVersion", ""))
         try:
             s3_object = record["s3"]["object"]
+            bucket = record["s3"]["bucket"]["name"]
+            if not isinstance(bucket, str):
+                raise TypeError("a name is not text")  # noqa: TRY301  # answered below
             found = cls(
-                bucket=record["s3"]["bucket"]["name"],
+                bucket=bucket,
                 key=unquote_plus(s3_object["key"], errors="strict"),
                 size_bytes=int(s3_object.get("size") or 0),
                 identity=identify(s3_object, "versionId", "eTag"),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # OverflowError: JSON's 1e999 is an infinity
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 "event-invalid",
                 f"the S3 record cannot be read: {type(error).__name__} {error}",
@@ -175,6 +185,7 @@ def answer_object(
         return identity | {"ignored": ignored}
 
     start = time.perf_counter()
+    condition = {}
     try:
         body = (read or _download)(function, s3_object)
         prediction = function.require_predictor().predict(body, sniff_media_type(body))
@@ -183,16 +194,25 @@ def answer_object(
     except LiteshipError as error:  # the same object would fail the same way again
         function.telemetry.refused(error, 400)
         content = error.as_dict()
+        if error.reference == GONE:
+            condition = {"IfNoneMatch": "*"}
     else:
         function.telemetry.predicted(prediction)
         content = prediction.fields
     result_key = _result_key(function, s3_object)
-    function.s3.put_object(
-        Bucket=s3_object.bucket,
-        Key=result_key,
-        Body=encode_json(identity | content, indent=2) + b"\n",
-        ContentType="application/json",
-    )
+    client = function.s3
+    try:
+        client.put_object(
+            Bucket=s3_object.bucket,
+            Key=result_key,
+            Body=encode_json(identity | content, indent=2) + b"\n",
+            ContentType="application/json",
+            **condition,
+        )
+    except client.exceptions.ClientError as error:
+        if not condition or error.response["Error"].get("Code") not in TAKEN:
+            raise
+        return identity | {"ignored": "it is not there any more, and was answered before"}
     total_ms = round((time.perf_counter() - start) * 1e3, 2)
     function.telemetry.info("object answered", **identity, result=result_key, total_ms=total_ms)
     return identity | {"result": result_key}
@@ -222,7 +242,7 @@ def _download(function: Function, s3_object: S3Object) -> bytes:
         response = client.get_object(Bucket=s3_object.bucket, Key=s3_object.key)
     except client.exceptions.NoSuchKey as error:
         raise InputError(
-            "object-gone",
+            GONE,
             f"s3://{s3_object.bucket}/{s3_object.key} is not there any more",
             hint="upload it again if it was deleted by mistake",
         ) from error

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from liteship.deploy.kubernetes.addresses import _balancer_url, _is_local, service_address
+from liteship.deploy.kubernetes.addresses import (
+    _is_local,
+    passed_on,
+    service_address,
+)
 from liteship.errors import ConfigurationError, DeploymentError
 
 if TYPE_CHECKING:
@@ -72,19 +77,10 @@ def test_addresses_inside_a_cluster_are_known(url: str, local: bool) -> None:
     assert _is_local(url) == local
 
 
-@pytest.mark.parametrize(
-    ("ingress", "url"),
-    [
-        ([{"ip": "192.0.2.1"}], "http://192.0.2.1"),
-        ([{"hostname": "lb.example.com"}], "http://lb.example.com"),
-        ([{"ip": "2001:db8::1", "ports": [{"port": 8080}]}], "http://[2001:db8::1]:8080"),
-        ([], ""),
-        (None, ""),
-    ],
-)
-def test_a_load_balancers_address(ingress: Any, url: str) -> None:
-    service = {
-        "spec": {"ports": [{"name": "http", "port": 80}]},
-        "status": {"loadBalancer": {"ingress": ingress}},
-    }
-    assert _balancer_url(service) == url
+def test_an_api_server_that_cannot_reach_a_pod_is_no_answer_of_the_function() -> None:
+    said = "error trying to reach service: dial tcp 10.0.0.5:8080: i/o timeout"
+    status = {"kind": "Status", "apiVersion": "v1", "message": said, "code": 503}
+    with pytest.raises(OSError, match=r"10\.0\.0\.5:8080: i/o timeout.*firewall"):
+        passed_on(503, json.dumps(status).encode())
+    assert passed_on(503, b'{"error": "not ready"}') == {"error": "not ready"}
+    assert passed_on(200, b'{"ready": true}') == {"ready": True}

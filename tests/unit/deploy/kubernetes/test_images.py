@@ -9,6 +9,7 @@ import yaml
 
 from liteship.deploy.kubernetes.images import (
     NO_DIGEST,
+    chosen_image,
     image_of,
     images_file,
     images_path,
@@ -47,16 +48,49 @@ images:
 
 def test_an_image_is_named_as_clusters_read_it(tmp_path: Path) -> None:
     assert image_of(tmp_path, "one") == f"registry.example.com/one@{NO_DIGEST}"
+    digest = f"sha256:{'1' * 64}"
     put(
         tmp_path,
-        """
+        f"""
 images:
-  - {name: one, newName: example.com/one, digest: "sha256:1"}
-  - {name: two, newName: example.com/two, newTag: v2}
+  - {{name: one, newName: example.com/one, digest: "{digest}"}}
+  - {{name: two, newName: example.com/two, newTag: v2}}
 """,
     )
-    assert image_of(tmp_path, "one") == "example.com/one@sha256:1"
+    assert image_of(tmp_path, "one") == f"example.com/one@{digest}"
     assert image_of(tmp_path, "two") == "example.com/two:v2"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "newName: 5, digest: 7",
+        "newName: UPPER, newTag: v1",
+        'newName: one, newTag: "a b"',
+        "newName: ''",
+    ],
+)
+def test_an_entry_that_names_no_image_is_refused(tmp_path: Path, entry: str) -> None:
+    put(tmp_path, f"images: [{{name: one, {entry}}}]")
+    with pytest.raises(ConfigurationError) as raised:
+        image_of(tmp_path, "one")
+    assert raised.value.reference == "images-invalid"
+
+
+def test_another_image_can_be_chosen(tmp_path: Path) -> None:
+    put(tmp_path, "images: [{name: one, newName: example.com/one, newTag: v2}]")
+    assert chosen_image(tmp_path, "one", None) == "example.com/one:v2"
+    for image in (f"127.0.0.1:5000/one@sha256:{'a' * 64}", f"e.com/one:v1@sha256:{'a' * 64}", "one"):
+        assert chosen_image(tmp_path, "one", image) == image
+
+
+@pytest.mark.parametrize(
+    "image", ["", "a b", "UPPER:v1", "e.com/one@sha256:12", "e.com/one@", "e.com/"]
+)
+def test_what_no_image_can_be_called_is_refused(tmp_path: Path, image: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        chosen_image(tmp_path, "one", image)
+    assert raised.value.reference == "image-invalid"
 
 
 def test_one_image_is_set_and_the_others_stay(tmp_path: Path) -> None:

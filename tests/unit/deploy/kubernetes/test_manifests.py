@@ -154,7 +154,7 @@ visibility = "cluster-local"
     assert container["image"] == IMAGE
     assert container["resources"] == {
         "requests": {"cpu": "1250m", "memory": "300Mi"},
-        "limits": {"cpu": "3500m", "memory": "2048Mi"},
+        "limits": {"cpu": "3500m", "memory": "2Gi"},
     }
     assert {each["name"]: each["value"] for each in container["env"]} == config.environment()
 
@@ -216,6 +216,28 @@ def test_the_plain_form(config: FunctionConfig) -> None:
         assert selector.items() <= labels
     asks_s3 = config.triggers.s3 is not None or config.model.location.startswith("s3://")
     assert bool(kinds["NetworkPolicy"]["egress"]) == asks_s3
+
+
+def test_quantities_are_written_as_kubernetes_gives_them_back(
+    make_config: Callable[..., FunctionConfig],
+) -> None:
+    config = make_config("""
+[runtime]
+memory_mib = 3072
+[knative]
+cpu_request = 0.5
+memory_request_mib = 1536
+""")
+    for manifest in (service(config, IMAGE), plain(config, IMAGE)[0]):
+        (container,) = manifest["spec"]["template"]["spec"]["containers"]
+        assert container["resources"]["limits"]["memory"] == "3Gi"
+        assert container["resources"]["requests"] == {"cpu": "500m", "memory": "1536Mi"}
+
+
+def test_pods_of_kserve_are_not_the_plain_form_s(config: FunctionConfig) -> None:
+    selector = plain(config, IMAGE)[1]["spec"]["selector"]
+    for manifest in kserve(config, IMAGE):
+        assert not selector.items() <= manifest["metadata"]["labels"].items()
 
 
 def test_a_model_in_s3_is_downloaded_into_a_folder_of_its_size(
@@ -296,7 +318,8 @@ def test_a_name_that_yaml_takes_for_something_else(project: Callable[..., Path])
     assert drifted(root) == []
     for path in (root / "knative").rglob("*.yaml"):
         for manifest in documents(path):
-            names = [manifest.get("metadata", {}).get("labels", {}).get("app.kubernetes.io/name", "no")]
+            labels = manifest.get("metadata", {}).get("labels", {})
+            names = [labels.get("app.kubernetes.io/name", "no").removesuffix("-kserve")]
             names += [each["name"] for each in containers(manifest) if path.parent.name != "kserve"]
             names += [each["name"] for each in manifest.get("images", [])]
             assert set(names) == {"no"}
@@ -332,6 +355,31 @@ def test_uploads_are_moved_and_neither_deleted_nor_read_again(
     assert source["spec"]["aws"]["auth"] == {"secret": {"ref": {"name": "one-uploads"}}}
     assert source["spec"]["sink"]["ref"]["kind"] == "Service"
     assert source["spec"]["sink"]["uri"] == "/?bucket=some.bucket"
+
+
+@pytest.mark.parametrize(
+    ("more", "bucket"), [("", "one-uploads"), ("bucket = 'some.bucket'\n", "some.bucket")]
+)
+def test_events_are_taken_of_the_bucket_that_is_read_and_not_from_everybody(
+    project: Callable[..., Path], more: str, bucket: str
+) -> None:
+    root = project(one=f"[triggers.s3]\n{more}")
+    write(root, [render])
+    knative = root / "knative"
+    (source,) = documents(knative / "overlays" / "minio" / "one.yaml")
+    assert source["spec"]["aws"]["s3"]["arn"] == bucket
+    (deployed,) = documents(knative / "base" / "one" / "service.yaml")
+    _, inference = documents(knative / "kserve" / "one.yaml")
+    for manifest in (deployed, inference):
+        labels = manifest["metadata"]["labels"]
+        assert labels["networking.knative.dev/visibility"] == "cluster-local"
+    runtime, _ = documents(knative / "kserve" / "one.yaml")
+    deployment, reached, *_ = documents(knative / "kubernetes" / "one.yaml")
+    assert reached["spec"]["type"] == "ClusterIP"
+    for manifest in (deployed, runtime, deployment):
+        (container,) = containers(manifest)
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        assert variables["LITESHIP_S3_BUCKET"] == bucket
 
 
 def test_a_queue_says_which_bucket_its_uploads_are_in(project: Callable[..., Path]) -> None:

@@ -134,3 +134,25 @@ def test_batches_and_other_formats_are_refused(content_type: str) -> None:
 )
 def test_what_means_to_be_an_event(headers: list[tuple[bytes, bytes]], expected: bool) -> None:
     assert is_event(headers) is expected
+
+
+@pytest.mark.parametrize("data", ["1e999", '{"a": [1e999]}', "[" * 100_000, "[" * 980 + "]" * 980])
+def test_data_that_python_cannot_hold_is_refused_or_kept(data: str) -> None:
+    """Never another error: that would be the function's fault, and the event would come again."""
+    body = json.dumps(ATTRIBUTES)[:-1] + f', "data": {data}}}'
+    try:
+        event = read_event(STRUCTURED, body.encode())
+    except InputError as error:
+        assert error.reference in {"event-invalid", "json-invalid"}  # noqa: PT017  # either will do
+    else:
+        assert json.loads(event.data) == json.loads(data)
+
+
+def test_a_version_of_any_form_is_refused() -> None:
+    for version in ("null", "1.0", "{}", "[" * 900 + "]" * 900):
+        with pytest.raises(InputError, match="does not know"):
+            read_event(STRUCTURED, f'{{"specversion": {version}}}'.encode())
+
+
+def test_of_an_id_the_log_gets_the_beginning() -> None:
+    assert len(read_event(binary(id="x" * 10_000), b"").id) == 256

@@ -26,7 +26,7 @@ from liteship.deploy.kubernetes.api.kinds import (
     kind_of,
 )
 from liteship.deploy.kubernetes.api.refusals import Action, ClusterError, namespace_leaving
-from liteship.deploy.kubernetes.api.through import ask_through, request_through
+from liteship.deploy.kubernetes.api.through import ANSWER_TIMEOUT_S, ask_through, request_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -280,6 +280,8 @@ class Cluster:
         path: str,
         body: bytes = b"",
         content_type: str = "",
+        *,
+        timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> tuple[int, bytes]:
         """Asks a Pod over HTTP, through the API server.
 
@@ -291,7 +293,8 @@ class Cluster:
             ClusterError: There is no such Pod, or the API server does not let us ask it.
         """
         request = request_through(self.namespace, "pods", f"{pod}:{port}", method, path)
-        return ask_through(self._connection, replace(request, body=body, content_type=content_type))
+        request = replace(request, body=body, content_type=content_type, timeout_s=timeout_s)
+        return ask_through(self._connection, request)
 
     def ask_service(
         self,

@@ -306,7 +306,8 @@ def _api_missing(reason: str, action: Action) -> ClusterError:
         reason,
         "api-missing",
         f"cannot {action}: the cluster does not have {action.api_version}",
-        hint="install Knative, or do without it: --to kubernetes"
+        hint="install Knative: https://knative.dev/docs/install/; without it: deploy with "
+        "--to kubernetes, and --on kubernetes for the rest"
         if ".knative.dev/" in action.api_version
         else "kubectl api-versions lists what it has",
     )

@@ -29,6 +29,8 @@ WATCH_S = 60.0
 IDLE_S = 60.0
 """How long a followed log may be silent before it is asked for anew, for the same reason."""
 
+INTERNAL_ERROR = 500
+
 LOG_ATTEMPTS = 6
 """How often in succession a log may break off without a new line."""
 
@@ -167,7 +169,9 @@ def read_log(connection: Connection, request: Request) -> Iterator[str]:
             if error.status == 404 and seen.stamp:
                 return  # the Pod went while nobody listened
             failures = 0 if time.monotonic() - begun >= request.timeout_s else failures + 1
-            if not _mends(error) or failures == LOG_ATTEMPTS:
+            # The API server cannot reach the Pod's node, and has waited for that itself
+            lost = error.status == INTERNAL_ERROR and not seen.stamp
+            if lost or not _mends(error) or failures == LOG_ATTEMPTS:
                 raise
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

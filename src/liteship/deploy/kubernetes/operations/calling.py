@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 
 from liteship.deploy.kubernetes.addresses import (
     CONTAINER_PORT,
-    SERVICE_PORT,
     is_ready,
-    plain_address,
     service_address,
 )
+from liteship.deploy.kubernetes.balancers import SERVICE_PORT, plain_address
 from liteship.deploy.kubernetes.manifests import START_ALLOWANCE_S
 from liteship.deploy.kubernetes.operations.deployed import REVISION_LABEL, Form, list_pods
 from liteship.deploy.kubernetes.traffic.revisions import find_revision, list_revisions, read_service

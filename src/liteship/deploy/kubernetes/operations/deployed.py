@@ -23,6 +23,7 @@ Form = Literal["knative", "kubernetes"]
 
 REVISION_LABEL = "serving.knative.dev/revision"
 NAME_LABEL = "app.kubernetes.io/name"
+MANAGER_LABEL, MANAGER = "app.kubernetes.io/managed-by", "liteship"
 
 
 def require_deployed(cluster: Cluster, name: str, form: Form, version: str | None = None) -> None:
@@ -59,10 +60,11 @@ def list_pods(
     Raises:
         ClusterError: See `liteship.deploy.kubernetes.api.refusals`.
     """
-    label = SERVICE_LABEL if form == "knative" else NAME_LABEL
+    # Others may call a Pod by the function's name
+    labels = {SERVICE_LABEL: name} if form == "knative" else {NAME_LABEL: name, MANAGER_LABEL: MANAGER}
     pods = [
         pod
-        for pod in cluster.list(POD, {label: name})
+        for pod in cluster.list(POD, labels)
         if (form == "knative" or SERVICE_LABEL not in _labels(pod))
         and (version is None or _is_version(pod, version))
     ]

@@ -16,14 +16,15 @@ from liteship.deploy.log_events import LogEvent
 from liteship.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from liteship.deploy.kubernetes.api.cluster import Cluster
 
     Tell = Callable[[str], None]
 
-BAD_REQUEST, NOT_FOUND = 400, 404
-"""The kubelet's answers for a container without a log yet, and for a Pod that is gone."""
+BAD_REQUEST, NOT_FOUND, INTERNAL_ERROR = 400, 404, 500
+"""What is answered for a container without a log yet, for a Pod that is gone, and where a node does not
+answer the API server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +81,37 @@ def read_events(cluster: Cluster, wanted: Wanted, tell: Tell) -> Iterator[LogEve
     pods = list_pods(cluster, wanted.name, wanted.form, wanted.version)
     if not pods:
         tell(no_pods(wanted))
+    for line in heapq.merge(*_streams(cluster, pods, wanted, tell), key=in_time):
+        if wanted.text is None or wanted.text in line.message:
+            yield line.event()
+
+
+def _streams(
+    cluster: Cluster, pods: Sequence[Mapping[str, Any]], wanted: Wanted, tell: Tell
+) -> list[Iterator[Line]]:
+    """The lines of each Pod that has a log.
+
+    Raises:
+        DeploymentError: `container-waiting`.
+        ClusterError: None can be read.
+    """
     streams, waiting = [], []
+    unread: ClusterError | None = None
     for pod in pods:
+        name = pod["metadata"]["name"]
         try:
             streams.append(_opened(cluster, pod, wanted))
         except ClusterError as error:
-            if error.status != BAD_REQUEST:
+            if error.status == BAD_REQUEST:
+                waiting.append(f"{name}: {_why_waiting(pod, wanted.name, error)}")
+            elif error.status >= INTERNAL_ERROR:
+                # The API server fails with what it should read on one node: other nodes answer
+                unread = error
+                tell(f"the log of {name} cannot be read: {error.received}")
+            else:
                 raise
-            waiting.append(f"{pod['metadata']['name']}: {_why_waiting(pod, wanted.name, error)}")
+    if unread is not None and not streams:
+        raise unread
     if waiting and not streams:
         raise DeploymentError(
             "container-waiting",
@@ -97,9 +121,7 @@ def read_events(cluster: Cluster, wanted: Wanted, tell: Tell) -> Iterator[LogEve
         )
     for each in waiting:
         tell(f"no log yet: {each}")
-    for line in heapq.merge(*streams, key=in_time):
-        if wanted.text is None or wanted.text in line.message:
-            yield line.event()
+    return streams
 
 
 def no_pods(wanted: Wanted) -> str:

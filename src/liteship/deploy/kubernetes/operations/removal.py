@@ -17,7 +17,7 @@ from liteship.deploy.kubernetes.api.cluster import (
     SERVICE,
     Kind,
 )
-from liteship.deploy.kubernetes.operations.deployed import Form, list_pods
+from liteship.deploy.kubernetes.operations.deployed import MANAGER, MANAGER_LABEL, Form, list_pods
 from liteship.deploy.kubernetes.traffic.revisions import SERVICE_LABEL
 from liteship.errors import DeploymentError
 
@@ -35,8 +35,6 @@ POLL_S = 1.0
 
 PATIENCE_S = 180.0
 """A Pod answers what is in flight first: it has `timeoutSeconds` for that, 60 by default."""
-
-MANAGER_LABEL, MANAGER = "app.kubernetes.io/managed-by", "liteship"
 
 KINDS: dict[Form, tuple[Kind, ...]] = {
     "knative": (KNATIVE_SERVICE,),

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from liteship.artifact import Artifact
-from liteship.deploy.kubernetes.addresses import plain_address, service_address
-from liteship.deploy.kubernetes.api.cluster import kind_of
+from liteship.deploy.kubernetes.addresses import service_address
 from liteship.deploy.kubernetes.api.refusals import ClusterError
-from liteship.deploy.kubernetes.rollout.plan import keeping_replicas
+from liteship.deploy.kubernetes.balancers import plain_address
+from liteship.deploy.kubernetes.rollout.plan import apply
 from liteship.deploy.kubernetes.rollout.preparation import explained
 from liteship.deploy.kubernetes.rollout.readiness import wait_for_revision, wait_for_rollout
 from liteship.deploy.kubernetes.traffic.revisions import list_revisions, read_service
@@ -109,8 +109,8 @@ def carry_out(prepared: Prepared, cluster: Cluster, said: Listener, progress: Pr
         ready_s = time.monotonic() - started_s
         progress.done.append("it is ready")
         percent = _share(prepared, cluster)
-        address = _address(prepared, cluster, percent)
-        test, not_asked = _ask(prepared, address, said)
+        address = _address(prepared, cluster, percent, said)
+        test, not_asked = _ask(prepared, address, percent, said)
     except ClusterError as error:
         raise explained(error, request, progress.done) from error
     return Deployment(
@@ -131,10 +131,8 @@ def _apply(prepared: Prepared, cluster: Cluster, said: Listener, progress: Progr
             continue
         said(f"applying the {what}")
         try:
-            # Read again: the autoscaler may have scaled while somebody was asked
-            live = cluster.get(kind_of(manifest), change.name)
             with progress.step(f"applying the {what}", f"the {what} is applied"):
-                cluster.apply(keeping_replicas(manifest, live), force=prepared.request.force)
+                apply(cluster, manifest, force=prepared.request.force)
         except ClusterError as error:
             raise explained(error, prepared.request, progress.done) from error
 
@@ -146,7 +144,10 @@ def _wait(prepared: Prepared, cluster: Cluster, said: Listener) -> None:
             cluster, request.name, prepared.plan.revision, timeout_s=request.timeout_s, said=said
         )
     else:
-        wait_for_rollout(cluster, request.name, timeout_s=request.timeout_s, said=said)
+        begun = prepared.plan.changes[0].action == "unchanged"
+        wait_for_rollout(
+            cluster, request.name, timeout_s=request.timeout_s, said=said, begun_before=begun
+        )
 
 
 def _share(prepared: Prepared, cluster: Cluster) -> int | None:
@@ -158,11 +159,14 @@ def _share(prepared: Prepared, cluster: Cluster) -> int | None:
     return read_routing(cluster, request.name).percents.get(prepared.plan.revision, 0)
 
 
-def _address(prepared: Prepared, cluster: Cluster, percent: int | None) -> Address:
+def _address(prepared: Prepared, cluster: Cluster, percent: int | None, said: Listener) -> Address:
     """Of exactly what was deployed: of its tag, where its Revision does not get all the traffic."""
     request = prepared.request
     if request.platform == "kubernetes":
-        return plain_address(cluster, request.name, ingress=request.ingress)
+        address = plain_address(cluster, request.name, ingress=request.ingress)
+        if address.remark:
+            said(address.remark)
+        return address
     service = read_service(cluster, request.name)
     tag = None
     if percent != 100:
@@ -172,14 +176,34 @@ def _address(prepared: Prepared, cluster: Cluster, percent: int | None) -> Addre
     return service_address(cluster, service, ingress=request.ingress, tag=tag)
 
 
-def _ask(prepared: Prepared, address: Address, said: Listener) -> tuple[SmokeTest | None, str]:
+def _ask(
+    prepared: Prepared, address: Address, percent: int | None, said: Listener
+) -> tuple[SmokeTest | None, str]:
     request = prepared.request
     said(f"asking {address.url} for the golden input's answer, {address.way}")
     artifact = Artifact.load(request.function.model_folder)
     try:
-        return smoke_test(request.name, artifact, address.ask, address.url, on=request.platform), ""
+        hint = next_step(request.name, request.platform, percent)
+        return smoke_test(request.name, artifact, address.ask, address.url, hint=hint), ""
     except DeploymentError as error:
         # Nothing was deployed, and what runs nowhere can be asked by nobody
         if error.reference == "pods-missing" and prepared.plan.is_empty:
             return None, f"{error.message}; {error.hint}"
         raise
+
+
+def next_step(name: str, platform: str, percent: int | None) -> str:
+    """What to do after a wrong answer.
+
+    Args:
+        name: The function's.
+        platform: `knative` or `kubernetes`.
+        percent: The new Revision's share of the traffic; None in the plain form.
+    """
+    logs = f"liteship logs {name} --on {platform} says what went wrong"
+    if percent is None:
+        # A Deployment has no versions to go back to but those of Kubernetes' own
+        return f"kubectl rollout undo deployment/{name}; {logs}"
+    if percent == 0:
+        return f"it gets no traffic: mend it, and deploy again; {logs}"
+    return f"liteship rollback {name} --on knative; {logs}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from liteship.deploy.kubernetes.addresses import is_ready
 from liteship.deploy.kubernetes.api.cluster import POD, REPLICA_SET, REVISION
 from liteship.deploy.kubernetes.rollout.event_reasons import event_reasons, list_if_allowed
 from liteship.deploy.kubernetes.rollout.pod_reasons import pod_reasons
@@ -13,10 +15,10 @@ from liteship.deploy.kubernetes.rollout.reasons import (
     pods_refused,
     unschedulable,
 )
-from liteship.deploy.kubernetes.traffic.revisions import condition
+from liteship.deploy.kubernetes.traffic.revisions import TRANSIENT, condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from liteship.deploy.kubernetes.api.cluster import Cluster
 
@@ -29,7 +31,7 @@ ROLLOUT_NUMBER = "deployment.kubernetes.io/revision"
 """An annotation of ReplicaSets: the newest has the greatest
 (https://kubernetes.io/docs/concepts/workloads/controllers/deployment/)."""
 
-HEALING = {"Deploying", "OutOfDate", "ResolvingDigests", "TrafficNotMigrated", "Unschedulable"}
+HEALING = TRANSIENT | {"OutOfDate", "TrafficNotMigrated"}
 """Reasons of Knative's that go by themselves. So does that of a container that ended (`ExitCode1`): it
 is started again."""
 
@@ -118,13 +120,16 @@ def _condition_reason(name: str, revision: str, why: str, message: str) -> Reaso
     )
 
 
-def rollout_reasons(cluster: Cluster, name: str, deployment: Object) -> list[Reason]:
+def rollout_reasons(
+    cluster: Cluster, name: str, deployment: Object, *, begun_before: bool = False
+) -> list[Reason]:
     """Why a Deployment's newest Pods are not ready, as they, the Deployment and events say.
 
     Args:
         cluster: Where.
         name: The Deployment, and the container in its Pods.
         deployment: The live object.
+        begun_before: Whether the rollout began before this deployment, and may have been stuck.
 
     Raises:
         ClusterError: See `liteship.deploy.kubernetes.api.refusals`.
@@ -137,23 +142,58 @@ def rollout_reasons(cluster: Cluster, name: str, deployment: Object) -> list[Rea
     newest = sorted(sets, key=_number)[-1:]
     owners = {each["metadata"]["name"] for each in newest}
     # The Pods of the version before may be in trouble, too: that is not what is waited for
-    pods = [
-        each for each in list_if_allowed(cluster, POD, {NAME_LABEL: name}) if _is_owned(each, owners)
-    ]
+    every = list_if_allowed(cluster, POD, {NAME_LABEL: name})
+    pods = [each for each in every if _is_owned(each, owners)]
+    before = {each["metadata"]["name"] for each in sets} - owners
+    older = [each for each in every if _is_owned(each, before)]
     reasons = pod_reasons(cluster, pods, name)
-    failure = condition(deployment, "ReplicaFailure")
-    if failure.get("status") == "True":
-        reasons.append(pods_refused(str(failure.get("message") or failure.get("reason"))))
-    progressing = condition(deployment, "Progressing")
-    if progressing.get("reason") == "ProgressDeadlineExceeded":
-        said = progressing.get("message") or "the rollout made no progress for too long"
-        hint = f"kubectl describe deployment {name}"
-        reasons.append(
-            Reason(reference="rollout-stuck", said=f"Kubernetes says: {said}", hint=hint, final=True)
-        )
+    reasons += _deployment_reasons(
+        name, deployment, begun_before=begun_before, moving=_is_moving(pods, older)
+    )
     if not reasons:
         reasons = event_reasons(cluster, {*_named("Pod", pods), *_named("ReplicaSet", newest)})
     return reasons
+
+
+def _deployment_reasons(
+    name: str, deployment: Object, *, begun_before: bool, moving: bool
+) -> list[Reason]:
+    """What the Deployment's own conditions say."""
+    reasons: list[Reason] = []
+    observed = (deployment.get("status") or {}).get("observedGeneration", 0)
+    if observed < deployment["metadata"].get("generation", 0):
+        return reasons  # what it says is about the state before
+    if deployment["spec"].get("paused"):
+        reasons.append(
+            Reason(
+                reference="rollout-paused",
+                said=f"the Deployment {name} is paused: Kubernetes replaces none of its Pods",
+                hint=f"kubectl rollout resume deployment/{name}; then deploy again",
+                final=True,
+            )
+        )
+    failure = condition(deployment, "ReplicaFailure")
+    if failure.get("status") == "True":
+        refused = pods_refused(str(failure.get("message") or failure.get("reason")))
+        reasons.append(replace(refused, final=not moving))
+    progressing = condition(deployment, "Progressing")
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        said = progressing.get("message") or "the rollout made no progress for too long"
+        reasons.append(
+            Reason(
+                reference="rollout-stuck",
+                said=f"Kubernetes says: {said}",
+                hint=f"kubectl describe deployment {name}",
+                final=not begun_before,
+            )
+        )
+    return reasons
+
+
+def _is_moving(pods: Sequence[Object], older: Sequence[Object]) -> bool:
+    """Whether old Pods make room for new ones: as long as a Pod ends, a quota counts it."""
+    ending = any("deletionTimestamp" in each["metadata"] for each in (*pods, *older))
+    return ending or bool(older and any(map(is_ready, pods)))
 
 
 def _told_once(reasons: list[Reason]) -> list[Reason]:

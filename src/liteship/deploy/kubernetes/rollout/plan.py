@@ -11,7 +11,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from liteship.deploy.kubernetes.api.cluster import DEPLOYMENT, kind_of
+from liteship.deploy.kubernetes.api.cluster import (
+    DEPLOYMENT,
+    KNATIVE_SERVICE,
+    ClusterError,
+    kind_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
     from liteship.deploy.kubernetes.api.cluster import Cluster
 
 Action = Literal["created", "changed", "unchanged"]
+
+ATTEMPTS = 3
+"""To apply a Deployment while the autoscaler scales it."""
 
 VOLATILE = (
     "creationTimestamp",
@@ -113,11 +121,39 @@ def look(
     """
     changes = []
     for manifest in manifests:
-        live = cluster.get(kind_of(manifest), manifest["metadata"]["name"])
-        # The live object was read first: what somebody else changes in between shows as a difference
-        would = cluster.apply(keeping_replicas(manifest, live), dry_run=True, force=force)
+        live, would = apply(cluster, manifest, dry_run=True, force=force)
         changes.append(compare(live, would))
     return tuple(changes)
+
+
+def apply(
+    cluster: Cluster, manifest: Mapping[str, Any], *, force: bool, dry_run: bool = False
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+    """Applies a manifest; of a Deployment, with as many replicas as run; see `keeping_template`, too.
+
+    Args:
+        cluster: Where.
+        manifest: What is to be applied.
+        force: Whether fields of other managers are taken over.
+        dry_run: Whether the API server only checks it.
+
+    Returns:
+        The object as it stood, or None, and as it stands then. It is read first: what somebody else
+        changes in between shows as a difference.
+
+    Raises:
+        ClusterError: As `Cluster.apply`.
+    """
+    for tries_left in reversed(range(ATTEMPTS)):
+        live = cluster.get(kind_of(manifest), manifest["metadata"]["name"])
+        try:
+            ours = keeping_template(keeping_replicas(manifest, live), live)
+            return live, cluster.apply(ours, dry_run=dry_run, force=force)
+        except ClusterError as error:
+            # The autoscaler has scaled since it was read
+            if not (tries_left and _is_about_replicas(error)):
+                raise
+    raise AssertionError("the last attempt raises")
 
 
 def compare(live: Mapping[str, Any] | None, would: Mapping[str, Any]) -> Change:
@@ -146,14 +182,54 @@ def keeping_replicas(manifest: Mapping[str, Any], live: Mapping[str, Any] | None
     and no obstacle to its next one
     (https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership).
 
+    No replicas at all are no decision of the autoscaler's, which then stands still: whoever stopped the
+    Deployment so is asked, as a conflict, before it starts again
+    (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation).
+
     Args:
         manifest: Any; others than of a Deployment are given back as they are.
         live: The object as it stands.
     """
-    if live is None or kind_of(manifest) != DEPLOYMENT or "replicas" not in live["spec"]:
+    if live is None or kind_of(manifest) != DEPLOYMENT or not live["spec"].get("replicas"):
         return manifest
     spec = manifest["spec"] | {"replicas": live["spec"]["replicas"]}
     return {**manifest, "spec": spec}
+
+
+def keeping_template(manifest: Mapping[str, Any], live: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The manifest with the template that stands, where that is ours with what Knative added to it.
+
+    Knative adds its defaults only to a template whose Revision has a new name
+    (https://github.com/knative/serving/blob/main/pkg/apis/serving/v1/configuration_defaults.go). Under
+    a name that stands, ours alone would take its additions away again, as containers are replaced as
+    a whole: a change without a new name, which it refuses.
+
+    Args:
+        manifest: Any; others than of a Knative Service are given back as they are.
+        live: The object as it stands.
+    """
+    if live is None or kind_of(manifest) != KNATIVE_SERVICE:
+        return manifest
+    ours, standing = manifest["spec"]["template"], live["spec"]["template"]
+    if not _is_within(ours, standing):
+        return manifest
+    metadata = {key: value for key, value in standing["metadata"].items() if key not in VOLATILE}
+    spec = manifest["spec"] | {"template": standing | {"metadata": metadata}}
+    return {**manifest, "spec": spec}
+
+
+def _is_within(part: Any, whole: Any) -> bool:
+    """Whether `whole` says all that `part` says, and perhaps more."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and _is_within(value, whole[key]) for key, value in part.items())
+    if isinstance(part, list) and isinstance(whole, list):
+        return len(part) == len(whole) and all(map(_is_within, part, whole))
+    return bool(part == whole)
+
+
+def _is_about_replicas(error: ClusterError) -> bool:
+    fields = {each.partition(":")[0] for each in error.problems}
+    return error.reference == "apply-conflict" and fields == {".spec.replicas"}
 
 
 def _settled(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,10 @@ CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunCont
 MANY_RESTARTS = 2
 """A container that has ended so often will end again."""
 
+ANSWER_TIMEOUT_S = 3.0
+"""A firewall between API server and Pods, which swallows questions, must not hold up the wait, nor must
+a server that loads its model."""
+
 LOG_LINES = 20
 """From the end of a log: the last one that is not empty is quoted."""
 
@@ -159,7 +163,9 @@ def _last_line(cluster: Cluster, pod: str, container: str, *, restarted: bool) -
 def _readiness_reason(cluster: Cluster, pod: str) -> Reason | None:
     """What the server itself answers to the readiness probe; None where that is ready by now."""
     try:
-        status, body = cluster.ask_pod(pod, CONTAINER_PORT, "GET", "/health/ready")
+        status, body = cluster.ask_pod(
+            pod, CONTAINER_PORT, "GET", "/health/ready", timeout_s=ANSWER_TIMEOUT_S
+        )
     except ClusterError:
         return None  # may not be asked, or cannot be reached: its events say what the probe meets
     if 200 <= status < 300:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from liteship.artifact import Artifact
 from liteship.deploy.kubernetes import manifests
+from liteship.deploy.kubernetes.api.cluster import SERVICE
 from liteship.deploy.kubernetes.api.refusals import ClusterError
-from liteship.deploy.kubernetes.images import NO_DIGEST, image_of
+from liteship.deploy.kubernetes.images import NO_DIGEST, chosen_image
 from liteship.deploy.kubernetes.rollout.plan import Plan, look
 from liteship.deploy.rendering import require_rendered
 from liteship.errors import ConfigurationError, DeploymentError
@@ -87,7 +88,7 @@ def manifests_of(request: Request, *, with_image: bool = True) -> list[Manifest]
     config, root = request.function.config, request.function.root
     require_rendered(root, [manifests.render])
     Artifact.load(request.function.model_folder)
-    image = request.image or image_of(root, config.name)
+    image = chosen_image(root, config.name, request.image)
     if with_image and image.endswith(NO_DIGEST):
         raise ConfigurationError(
             "image-unset",
@@ -123,7 +124,7 @@ def prepare(request: Request, cluster: Cluster, said: Listener) -> Prepared:
 
     Raises:
         ConfigurationError, ArtifactError: As `manifests_of`.
-        DeploymentError: `knative-missing`, `no-traffic-before`.
+        DeploymentError: `knative-missing`, `service-taken`, `no-traffic-before`.
         ClusterError: `namespace-missing`, `apply-conflict`, and what else the cluster refuses.
     """
     wanted = manifests_of(request)
@@ -138,6 +139,8 @@ def prepare(request: Request, cluster: Cluster, said: Listener) -> Prepared:
             "https://knative.dev/docs/install/",
         )
     cluster.require_namespace()
+    if request.platform == "kubernetes":
+        _require_own_service(cluster, name)
     try:
         changes = look(cluster, wanted, force=request.force)
     except ClusterError as error:
@@ -160,6 +163,23 @@ def prepare(request: Request, cluster: Cluster, said: Listener) -> Prepared:
         changes=changes,
     )
     return Prepared(request=request, manifests=wanted, plan=plan)
+
+
+def _require_own_service(cluster: Cluster, name: str) -> None:
+    """Refuses to take over the Service by which another controller leads to the function.
+
+    Knative makes one of the same name for its own Service, and its routes end where it is changed.
+    """
+    found = cluster.get(SERVICE, name)
+    owners = (found or {"metadata": {}})["metadata"].get("ownerReferences") or []
+    owner = next((each for each in owners if each.get("controller")), None)
+    if owner is not None:
+        raise DeploymentError(
+            "service-taken",
+            f"the Service {name} in the namespace {cluster.namespace} belongs to the {owner['kind']} "
+            f"{owner['name']}: both forms of a function do not fit into one namespace",
+            hint=f"choose another one with --namespace; or liteship delete {name} --on knative first",
+        )
 
 
 def explained(error: ClusterError, request: Request, done: Sequence[str]) -> ClusterError:

@@ -80,7 +80,7 @@ def wait_for_revision(
 
 
 def wait_for_rollout(
-    cluster: Cluster, name: str, *, timeout_s: float, said: Listener
+    cluster: Cluster, name: str, *, timeout_s: float, said: Listener, begun_before: bool = False
 ) -> dict[str, Any]:
     """Waits until all Pods of a Deployment are of its newest template, and take requests.
 
@@ -89,6 +89,8 @@ def wait_for_rollout(
         name: The Deployment.
         timeout_s: How long at most.
         said: Told how far it is.
+        begun_before: Whether the rollout is one of an earlier deployment's: that it made no progress
+            for too long says nothing about now.
 
     Returns:
         The live Deployment.
@@ -107,7 +109,7 @@ def wait_for_rollout(
         return f"{new} of {wanted} Pods are new, {available} in all take requests{still}"
 
     def reasons(deployment: Object) -> list[Reason]:
-        return rollout_reasons(cluster, name, deployment)
+        return rollout_reasons(cluster, name, deployment, begun_before=begun_before)
 
     def stands() -> str:
         deployment = cluster.get(DEPLOYMENT, name) or {}

@@ -11,7 +11,7 @@ from liteship.deploy.kubernetes.api.refusals import ClusterError
 from liteship.deploy.kubernetes.traffic.bounds import Breach, breaches, missing_requests
 from liteship.deploy.kubernetes.traffic.canary_plan import division
 from liteship.deploy.kubernetes.traffic.observation import Observation
-from liteship.deploy.kubernetes.traffic.revisions import condition, not_ready, read_service
+from liteship.deploy.kubernetes.traffic.revisions import TRANSIENT, condition, not_ready, read_service
 from liteship.deploy.kubernetes.traffic.routing import read_routing, write_routing
 from liteship.deploy.kubernetes.traffic.targets import LATEST
 from liteship.errors import DeploymentError
@@ -271,7 +271,9 @@ class _Run:
         revision = self._patiently(lambda: self._cluster.get(REVISION, name))
         if revision is None:
             return f"{name} was deleted"
-        if condition(revision, "Ready").get("status") == "False":
+        ready = condition(revision, "Ready")
+        # Where it scales up, some versions of Knative say that it is not ready as long as Pods start
+        if ready.get("status") == "False" and ready.get("reason") not in TRANSIENT:
             return f"{name} is not ready any more: {not_ready(revision)}"
         return self._observation.crashed
 

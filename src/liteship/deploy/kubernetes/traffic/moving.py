@@ -184,12 +184,12 @@ def _before(name: str, routing: Routing, revisions: Sequence[Revision]) -> Revis
     for revision in revisions[newest + 1 :]:
         if revision.ready:
             return revision
-    known = ", ".join(f"{each.spelled} ({each.reason or 'ready'})" for each in revisions)
+    known = ", ".join(f"{each.name} ({each.reason or 'ready'})" for each in revisions)
     raise DeploymentError(
         "nothing-to-roll-back",
         f"{name} has no ready Revision before the newest one that has traffic",
         received=known or "no Revision",
-        hint=f"deploy the older version again, or stop it: liteship delete {name} --on knative",
+        hint=f"deploy the older version again; liteship versions {name} --on knative shows who has what",
     )
 
 

@@ -17,6 +17,11 @@ VERSION_LABEL = "app.kubernetes.io/version"
 SERVICE_LABEL = "serving.knative.dev/service"
 GENERATION_LABEL = "serving.knative.dev/configurationGeneration"
 
+TRANSIENT = frozenset({"Deploying", "MinimumReplicasUnavailable", "ResolvingDigests", "Unschedulable"})
+"""Reasons for which a Revision is not ready, and that go by themselves: Pods start, or wait for room.
+Some versions of Knative pass on that its Deployment lacks Pods, as any does while these start
+(https://github.com/knative/serving/pull/14835)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:

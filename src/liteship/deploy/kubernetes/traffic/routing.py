@@ -24,6 +24,9 @@ traffic alone."""
 ROUTED_S = 120
 """How long Knative may take to route as it was told; a second or two is usual."""
 
+REFUSED_S = 5.0
+"""How long a refusal has to last: a controller may not have seen yet that a Revision is ready."""
+
 ATTEMPTS = 10
 """Of writing, while the Service's status changes in between; each change of it is a conflict, too."""
 
@@ -137,9 +140,15 @@ def _manifest(name: str, now: Routing, targets: Sequence[Target]) -> dict[str, A
 
 
 def _routed(
-    cluster: Cluster, name: str, targets: Sequence[Target], generation: int, timeout_s: float
+    cluster: Cluster,
+    name: str,
+    targets: Sequence[Target],
+    generation: int,
+    timeout_s: float,
+    *,
+    refused: bool = False,
 ) -> Routing:
-    """Waits until Knative routes so."""
+    """Waits until Knative routes so; once it has refused, for a moment longer."""
     said = "Knative has not looked at it yet"
     wanted, tags = shares_of(targets), {each.tag for each in targets if each.tag}
     for service in cluster.watch(KNATIVE_SERVICE, name, timeout_s=timeout_s):
@@ -153,8 +162,9 @@ def _routed(
             continue
         ready = condition(service, "RoutesReady")
         said = ": ".join(str(ready[key]) for key in ("reason", "message") if ready.get(key)) or said
-        if ready.get("status") == "False":
-            break
+        if ready.get("status") == "False" and not refused:
+            left_s = min(timeout_s, REFUSED_S)
+            return _routed(cluster, name, targets, generation, left_s, refused=True)
         done = [target_of(each) for each in status.get("traffic") or []]
         routed = shares_of(done) == wanted and tags <= {each.tag for each in done}
         if ready.get("status") == "True" and routed:

@@ -347,7 +347,7 @@ the namespace shop is being deleted
             "api-missing",
             """\
 cannot patch services.serving.knative.dev digits in the namespace shop: the cluster does not have serving.knative.dev/v1
-  next step: install Knative, or do without it: --to kubernetes""",
+  next step: install Knative: https://knative.dev/docs/install/; without it: deploy with --to kubernetes, and --on kubernetes for the rest""",
         ),
         (
             404,

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from liteship.deploy.kubernetes.rollout.diagnosis import _condition_reasons
+from liteship.deploy.kubernetes.rollout.diagnosis import (
+    _condition_reasons,
+    _deployment_reasons,
+    _is_moving,
+)
 from liteship.deploy.kubernetes.rollout.readiness import is_rolled_out
 
 
@@ -78,6 +82,58 @@ def test_a_name_that_is_taken_is_the_whole_story() -> None:
 
 def test_conditions_of_the_state_before_say_nothing() -> None:
     assert references(thing(("RoutesReady", "RevisionNameTaken", ""), generation=3)) == []
+
+
+def deployment_references(
+    *conditions: tuple[str, str, str],
+    generation: int = 2,
+    paused: bool = False,
+    begun_before: bool = False,
+    moving: bool = False,
+) -> list[tuple[str, bool]]:
+    deployment = thing(*conditions, generation=generation) | {"spec": {"paused": paused}}
+    for each in deployment["status"]["conditions"]:
+        if each["type"] == "ReplicaFailure":
+            each["status"] = "True"
+    reasons = _deployment_reasons("digits", deployment, begun_before=begun_before, moving=moving)
+    return [(each.reference, each.final) for each in reasons]
+
+
+STUCK = ("Progressing", "ProgressDeadlineExceeded", "has timed out progressing")
+REFUSED = ("ReplicaFailure", "FailedCreate", "exceeded quota: compute")
+
+
+def test_a_deployments_own_words() -> None:
+    assert deployment_references() == []
+    assert deployment_references(STUCK, REFUSED) == [("quota-exceeded", True), ("rollout-stuck", True)]
+    assert deployment_references(STUCK, REFUSED, generation=3) == []  # of the template before
+    assert deployment_references(paused=True) == [("rollout-paused", True)]
+
+
+def test_a_rollout_that_was_stuck_before_may_come_on() -> None:
+    assert deployment_references(STUCK, begun_before=True) == [("rollout-stuck", False)]
+
+
+def pod(*, ready: bool = True, ending: bool = False) -> dict[str, Any]:
+    metadata = {"deletionTimestamp": "2026-11-22T10:00:00Z"} if ending else {}
+    status = "True" if ready else "False"
+    return {"metadata": metadata, "status": {"conditions": [{"type": "Ready", "status": status}]}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "older", "moving"),
+    [
+        ([], [], False),
+        ([pod(), pod()], [], False),  # no old Pod makes room any more
+        ([pod(ready=False)], [pod()], False),
+        ([pod()], [pod()], True),
+        ([], [pod(ending=True)], True),
+        ([pod(ending=True)], [], True),
+    ],
+)
+def test_a_quota_is_waited_for_while_old_pods_end(pods: Any, older: Any, moving: bool) -> None:
+    assert _is_moving(pods, older) == moving
+    assert deployment_references(REFUSED, moving=moving) == [("quota-exceeded", not moving)]
 
 
 DONE = {"observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3}

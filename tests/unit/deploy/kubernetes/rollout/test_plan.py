@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from liteship.deploy.kubernetes.rollout.plan import Plan, compare, keeping_replicas
+from liteship.deploy.kubernetes.rollout.plan import (
+    Plan,
+    compare,
+    keeping_replicas,
+    keeping_template,
+)
 
 LIVE: dict[str, Any] = {
     "apiVersion": "apps/v1",
@@ -112,8 +117,40 @@ def test_a_deployment_keeps_the_replicas_that_run() -> None:
     assert keeping_replicas(manifest, LIVE)["spec"] == {"replicas": 5, "paused": True}
     assert manifest["spec"] == {"replicas": 3, "paused": True}
     assert keeping_replicas(manifest, None) is manifest
+    stopped = copy.deepcopy(LIVE)
+    stopped["spec"]["replicas"] = 0
+    assert keeping_replicas(manifest, stopped) is manifest
     other = {"apiVersion": "v1", "kind": "Service", "spec": {}}
     assert keeping_replicas(other, LIVE) is other
+
+
+def knative_service(template: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "spec": {"template": template}}
+
+
+OURS: dict[str, Any] = {
+    "metadata": {"name": "a-v1-0"},
+    "spec": {"containers": [{"image": "a", "args": ["b"]}]},
+}
+
+
+def test_a_template_that_stands_keeps_what_knative_added() -> None:
+    standing = copy.deepcopy(OURS)
+    standing["metadata"]["creationTimestamp"] = None
+    standing["spec"]["containers"][0]["resources"] = {}
+    manifest = knative_service(OURS)
+    kept = keeping_template(manifest, knative_service(standing))["spec"]["template"]
+    assert kept == {"metadata": OURS["metadata"], "spec": standing["spec"]}
+    assert manifest == knative_service(OURS)
+    assert keeping_template(manifest, None) is manifest
+
+
+@pytest.mark.parametrize("key", ["image", "args"])
+def test_a_template_that_says_something_else_is_applied_as_it_is(key: str) -> None:
+    standing = copy.deepcopy(OURS)
+    standing["spec"]["containers"][0][key] = ["c", "d"]
+    manifest = knative_service(OURS)
+    assert keeping_template(manifest, knative_service(standing)) is manifest
 
 
 @pytest.mark.parametrize("actions", [("unchanged",), ("unchanged", "created"), ("changed",)])
