@@ -118,7 +118,7 @@ def test_the_next_step_is_the_platforms(
 ) -> None:
     url = f"http://127.0.0.1:{closed_port}"
     with pytest.raises(DeploymentError) as raised:
-        smoke_test("digits", artifact, over_http(url), url, patience_s=0, **given)  # type: ignore[arg-type]
+        smoke_test("digits", artifact, over_http(url), url, patience_s=0, **given)
     assert raised.value.hint.startswith(step)
 
 

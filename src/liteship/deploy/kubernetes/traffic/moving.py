@@ -189,7 +189,7 @@ def _before(name: str, routing: Routing, revisions: Sequence[Revision]) -> Revis
         "nothing-to-roll-back",
         f"{name} has no ready Revision before the newest one that has traffic",
         received=known or "no Revision",
-        hint=f"deploy the older version again; liteship versions {name} --on knative shows who has what",
+        hint=f"liteship versions {name} --on knative shows who has what; or deploy the older one again",
     )
 
 
