@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.command_line import command_lines, refusals
 from tests.integration.kubernetes.conftest import IMAGE, IMAGE_V2, copy_function
-from tests.integration.kubernetes.versions import ROOT, Digits, Load, Result, refusal, runner
+from tests.integration.kubernetes.versions import ROOT, Digits, Load
 from tests.kubernetes_stand_in.kinds import REVISION as REVISION_KEY
 
 from liteship.deploy.kubernetes.api.cluster import REVISION, Cluster
@@ -21,12 +22,12 @@ from liteship.deploy.kubernetes.traffic.routing import write_routing
 from liteship.packaging.bundle import bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.command_line import Refused, Run
     from tests.kubernetes_stand_in import StandIn
 
-    Run = Callable[..., Result]
 
 FAILING_IMAGE = f"registry.example.com/digits@sha256:{'f' * 64}"
 ENDING_IMAGE = f"registry.example.com/digits@sha256:{'e' * 64}"
@@ -95,10 +96,13 @@ def digits(cluster: StandIn, bad_bundles: dict[str, Path]) -> Iterator[Digits]:
 
 
 @pytest.fixture
-def liteship(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Result]]:
-    yield from runner(monkeypatch, capsys)
+def liteship(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    yield from command_lines(ROOT, monkeypatch, capsys)
+
+
+@pytest.fixture
+def refused(liteship: Run) -> Refused:
+    return refusals(liteship)
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -298,22 +302,22 @@ def test_an_api_server_that_is_away_is_waited_for(
 
 
 def test_a_right_that_is_missing_is_found_before_anything_is_changed(
-    digits: Digits, liteship: Run
+    digits: Digits, refused: Refused
 ) -> None:
     before = digits.by_revision()
     digits.deploy("2", IMAGE_V2)
     digits.stand_in.faults.forbid("get", "pods/proxy")
-    fields = refusal(liteship(*IDLE, "--json"))
+    fields = refused(*IDLE)
     assert fields["reference"] == "cluster-forbidden"
     assert "may not get pods/proxy" in fields["error"]
     assert digits.by_revision() == before
 
 
 def test_an_image_without_metrics_is_found_before_anything_is_changed(
-    digits: Digits, liteship: Run
+    digits: Digits, refused: Refused
 ) -> None:
     digits.deploy("2", OLD_IMAGE)
-    fields = refusal(liteship(*IDLE, "--json"))
+    fields = refused(*IDLE)
     assert fields["reference"] == "metrics-missing"
     assert digits.percents() == {"1": 100}
 
@@ -378,7 +382,7 @@ def test_without_watching_it_is_one_step(digits: Digits, liteship: Run) -> None:
     ],
 )
 def test_what_cannot_be_is_refused(
-    digits: Digits, liteship: Run, arguments: list[str], reference: str
+    digits: Digits, refused: Refused, arguments: list[str], reference: str
 ) -> None:
-    assert refusal(liteship("canary", "digits", *arguments, "--json"))["reference"] == reference
+    assert refused("canary", "digits", *arguments)["reference"] == reference
     assert digits.percents() == {"1": 100}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -11,12 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.command_line import command_lines, refusals
 from tests.integration.kubernetes.conftest import (
     BROKEN_IMAGE,
     CRASHING_IMAGE,
@@ -24,7 +23,6 @@ from tests.integration.kubernetes.conftest import (
     MISSING_IMAGE,
 )
 
-from liteship.cli.main import run
 from liteship.deploy.kubernetes.addresses import service_address
 from liteship.deploy.kubernetes.api.cluster import DEPLOYMENT, KNATIVE_SERVICE, REVISION, Cluster
 from liteship.deploy.kubernetes.api.refusals import ClusterError
@@ -38,10 +36,9 @@ from liteship.project import load_function
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.command_line import Refused, Run
     from tests.kubernetes_stand_in import StandIn
 
-    Run = Callable[..., "Result"]
-    Refused = Callable[..., dict[str, Any]]
 
 ROOT = Path(__file__).parents[3]
 OTHER_IMAGE = f"registry.example.com/digits@sha256:{'3' * 64}"
@@ -49,17 +46,6 @@ OTHER_IMAGE = f"registry.example.com/digits@sha256:{'3' * 64}"
 
 KNATIVE = ("--to", "knative", "--yes")
 PLAIN = ("--to", "kubernetes", "--yes")
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.output)
 
 
 @pytest.fixture(scope="module")
@@ -83,31 +69,13 @@ def deploy(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Run]:
     """Runs `liteship deploy digits` in the project's folder."""
-    monkeypatch.chdir(project)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def deploy(*arguments: str) -> Result:
-        capsys.readouterr()
-        code = run(["deploy", "digits", *arguments])
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    yield deploy
-    signal.signal(signal.SIGTERM, before)
+    yield from command_lines(project, monkeypatch, capsys, "deploy", "digits")
 
 
 @pytest.fixture
 def refused(deploy: Run) -> Refused:
     """A deployment that must fail; gives the error's fields."""
-
-    def refused(*arguments: str) -> dict[str, Any]:
-        result = deploy(*arguments, "--json")
-        assert result.code in {3, 11}, result.output + result.errors
-        fields: dict[str, Any] = result.json
-        assert fields["hint"]
-        return fields
-
-    return refused
+    return refusals(deploy)
 
 
 def writes(cluster: StandIn) -> list[str]:

@@ -12,14 +12,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.command_line import command_lines, refusals
 from tests.integration.kubernetes.conftest import CRASHING_IMAGE, IMAGE, MISSING_IMAGE
 
-from liteship.cli.main import run
 from liteship.deploy.kubernetes.api.cluster import (
     DEPLOYMENT,
     KNATIVE_SERVICE,
@@ -36,29 +35,13 @@ from liteship.project import FunctionFolder, load_function
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.command_line import Refused, Run
     from tests.kubernetes_stand_in import StandIn
 
-    Run = Callable[..., "Result"]
-    Refused = Callable[..., dict[str, Any]]
     Put = Callable[..., None]
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60.0
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.output)
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.output.splitlines()]
 
 
 @pytest.fixture
@@ -113,31 +96,13 @@ def liteship(
     function: FunctionFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Run]:
     """Runs one command line in the project's folder."""
-    monkeypatch.chdir(function.root)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def liteship(*arguments: str) -> Result:
-        capsys.readouterr()
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    yield liteship
-    signal.signal(signal.SIGTERM, before)
+    yield from command_lines(function.root, monkeypatch, capsys)
 
 
 @pytest.fixture
 def refused(liteship: Run) -> Refused:
     """Runs a command line that must fail; gives the error's fields."""
-
-    def refused(*arguments: str) -> dict[str, Any]:
-        result = liteship(*arguments, "--json")
-        assert result.code in {3, 11, 12}, result.output + result.errors
-        fields: dict[str, Any] = result.json
-        assert fields["hint"]
-        return fields
-
-    return refused
+    return refusals(liteship)
 
 
 @pytest.fixture

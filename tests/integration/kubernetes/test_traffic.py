@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.command_line import command_lines, refusals
 from tests.integration.kubernetes.conftest import CRASHING_IMAGE, IMAGE, IMAGE_V2
-from tests.integration.kubernetes.versions import Digits, Result, refusal, runner
+from tests.integration.kubernetes.versions import ROOT, Digits
 
 from liteship.deploy.kubernetes.api.cluster import KNATIVE_SERVICE, Cluster
 from liteship.deploy.kubernetes.traffic import routing
@@ -16,14 +17,12 @@ from liteship.deploy.kubernetes.traffic.figures import Increases
 from liteship.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from tests.command_line import Refused, Run
     from tests.kubernetes_stand_in import StandIn
 
     from liteship.deploy.kubernetes.traffic.routing import Routing
-
-    Run = Callable[..., Result]
-    Refused = Callable[..., dict[str, Any]]
 
 ON = ("--on", "knative")
 
@@ -35,16 +34,13 @@ def digits(cluster: StandIn) -> Iterator[Digits]:
 
 
 @pytest.fixture
-def liteship(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Result]]:
-    yield from runner(monkeypatch, capsys)
+def liteship(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    yield from command_lines(ROOT, monkeypatch, capsys)
 
 
 @pytest.fixture
 def refused(liteship: Run) -> Refused:
-    """Runs a command line that must fail; gives the error's fields."""
-    return lambda *arguments: refusal(liteship(*arguments, "--json"))
+    return refusals(liteship)
 
 
 def test_a_tenth_of_a_thousand_requests(digits: Digits, liteship: Run, digit_png: bytes) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from liteship.cli.main import run
 from liteship.deploy.kubernetes import manifests
 from liteship.deploy.kubernetes.api.cluster import KNATIVE_SERVICE, REVISION, Cluster
 from liteship.deploy.kubernetes.traffic.figures import Increases, figures
@@ -23,27 +20,13 @@ from liteship.deploy.kubernetes.traffic.scrapes import scrape
 from liteship.project import load_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    import pytest
     from tests.kubernetes_stand_in import StandIn
 
 ROOT = Path(__file__).parents[3]
 HOST = "digits.default.example.com"
 PATIENCE_S = 60.0
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one command line did."""
-
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.output)
 
 
 @dataclass
@@ -157,29 +140,3 @@ class Load:
     def _run(self) -> None:
         while not self._ended.is_set():
             self.statuses += self._digits.send(20, self._picture)
-
-
-def runner(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Result]]:
-    """Runs one command line in the project's folder."""
-    monkeypatch.chdir(ROOT)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def liteship(*arguments: str) -> Result:
-        capsys.readouterr()
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    yield liteship
-    signal.signal(signal.SIGTERM, before)
-
-
-def refusal(result: Result) -> dict[str, Any]:
-    """The fields of the error that a command line with `--json` ended with."""
-    assert result.code in {3, 11}, result.output + result.errors
-    assert "Traceback" not in result.errors
-    fields: dict[str, Any] = result.json
-    assert fields["hint"]
-    return fields

@@ -11,7 +11,6 @@ import itertools
 import json
 import re
 import shutil
-import signal
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,11 +27,12 @@ from moto.cloudformation.responses import CloudFormationResponse
 from moto.codedeploy.responses import CodeDeployResponse
 from moto.core.responses import ActionResult
 from moto.server import ThreadedMotoServer
-
-from liteship.cli.main import run
+from tests.command_line import command_lines, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.command_line import Refused, Run
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "123456789012"
@@ -184,53 +184,21 @@ def cloud(environment: dict[str, str]) -> Iterator[Cloud]:
         client.close()
 
 
-@dataclass(frozen=True)
-class Result:
-    """What one command line did."""
-
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.output)
-
-
 @pytest.fixture
 def liteship(
     project: Path,
     environment: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[Callable[..., Result]]:
+) -> Iterator[Run]:
     """Runs one command line in the project's folder."""
-    monkeypatch.chdir(project)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def liteship(*arguments: str) -> Result:
-        capsys.readouterr()
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    yield liteship
-    signal.signal(signal.SIGTERM, before)
+    yield from command_lines(project, monkeypatch, capsys)
 
 
 @pytest.fixture
-def refused(liteship: Callable[..., Result]) -> Callable[..., dict[str, Any]]:
+def refused(liteship: Run) -> Refused:
     """Runs a command line that must fail; gives the error's fields."""
-
-    def refused(*arguments: str) -> dict[str, Any]:
-        result = liteship(*arguments, "--json")
-        assert result.code in {3, 11, 12}, result.output + result.errors
-        fields: dict[str, Any] = result.json
-        assert fields["hint"]
-        assert "Traceback" not in result.errors
-        return fields
-
-    return refused
+    return refusals(liteship)
 
 
 @pytest.fixture

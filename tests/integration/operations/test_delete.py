@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.integration.operations.conftest import Cloud, Result
+    from tests.command_line import Refused, Run
+    from tests.integration.operations.conftest import Cloud
 
-    Run = Callable[..., Result]
-    Refused = Callable[..., dict[str, Any]]
     Deletion = Callable[[Callable[[Any], None]], None]
 
 BUCKET = "liteship-123456789012-eu-central-1"

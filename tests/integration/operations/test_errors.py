@@ -18,10 +18,9 @@ from moto.iam.access_control import IAMRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.integration.operations.conftest import Cloud, Result
+    from tests.command_line import Refused, Run
+    from tests.integration.operations.conftest import Cloud
 
-    Run = Callable[..., Result]
-    Refused = Callable[..., dict[str, Any]]
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,12 +14,11 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.operations.conftest import Cloud, Result
+    from tests.command_line import Refused, Run
+    from tests.integration.operations.conftest import Cloud
 
     from liteship.deploy.local.emulator import LambdaEmulator
 
-    Run = Callable[..., Result]
-    Refused = Callable[..., dict[str, Any]]
 
 ROOT = Path(__file__).parents[3]
 

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.integration.operations.conftest import Cloud, Result
+    from tests.command_line import Refused, Run
+    from tests.integration.operations.conftest import Cloud
 
-    Run = Callable[..., Result]
-    Refused = Callable[..., dict[str, Any]]
 
 PATIENCE_S = 60
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.command_line import Refused, Run
+    from tests.integration.operations.conftest import Cloud
 
-    from tests.integration.operations.conftest import Cloud, Result
-
-    Run = Callable[..., Result]
-    Refused = Callable[..., dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("revisions")
 

@@ -9,12 +9,9 @@ from moto.awslambda.responses import LambdaResponse
 from moto.awslambda_simple.models import lambda_simple_backends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.command_line import Refused, Result, Run
+    from tests.integration.operations.conftest import Cloud
 
-    from tests.integration.operations.conftest import Cloud, Result
-
-    Run = Callable[..., Result]
-    Refused = Callable[..., dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("revisions")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
 
 from liteship.deploy.kubernetes.api import watching
+from liteship.deploy.kubernetes.api.actions import Action
 from liteship.deploy.kubernetes.api.connection import Connection, Request
 from liteship.deploy.kubernetes.api.kinds import (
     AUTOSCALER,
@@ -25,7 +24,8 @@ from liteship.deploy.kubernetes.api.kinds import (
     Kind,
     kind_of,
 )
-from liteship.deploy.kubernetes.api.refusals import Action, ClusterError, namespace_leaving
+from liteship.deploy.kubernetes.api.places import NONE, request_for, root_of
+from liteship.deploy.kubernetes.api.refusals import ClusterError, namespace_leaving
 from liteship.deploy.kubernetes.api.through import ANSWER_TIMEOUT_S, ask_through, request_through
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ __all__ = [
 
 PAGE = 500
 """Objects in one answer."""
-
-
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Cluster:
@@ -89,7 +86,7 @@ class Cluster:
         """
         action = Action(verb="get", resource=f"the API {api_version}", api_version=api_version)
         try:
-            self._connection.ask(Request(action=action, path=_root(api_version)))
+            self._connection.ask(Request(action=action, path=root_of(api_version)))
         except ClusterError as error:
             if error.reference == "api-missing":
                 return False
@@ -126,7 +123,7 @@ class Cluster:
             raise
 
     def list(
-        self, kind: Kind, labels: Mapping[str, str] = _NONE, *, fields: Mapping[str, str] = _NONE
+        self, kind: Kind, labels: Mapping[str, str] = NONE, *, fields: Mapping[str, str] = NONE
     ) -> list[dict[str, Any]]:
         """The objects of the namespace with these labels.
 
@@ -321,39 +318,8 @@ class Cluster:
         request = request_through(self.namespace, "services", f"{service}:{port}", method, path)
         return ask_through(self._connection, replace(request, body=body, content_type=content_type))
 
-    def _request(
-        self,
-        verb: str,
-        kind: Kind,
-        name: str = "",
-        *,
-        part: str = "",
-        labels: Mapping[str, str] = _NONE,
-        fields: Mapping[str, str] = _NONE,
-    ) -> Request:
-        namespace = self.namespace if kind.namespaced else ""
-        place = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-        words = [kind.plural, *([quote(name, safe="")] if name else []), *([part] if part else [])]
-        selectors = {"labelSelector": labels, "fieldSelector": fields}
-        return Request(
-            action=Action(
-                verb=verb,
-                resource=f"{kind.resource}/{part}" if part else kind.resource,
-                api_version=kind.api_version,
-                namespace=namespace,
-                name=name,
-            ),
-            path=f"{_root(kind.api_version)}{place}/{'/'.join(words)}",
-            query={
-                key: ",".join(f"{word}={value}" for word, value in wanted.items())
-                for key, wanted in selectors.items()
-                if wanted
-            },
-        )
-
-
-def _root(api_version: str) -> str:
-    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+    def _request(self, verb: str, kind: Kind, name: str = "", **more: Any) -> Request:
+        return request_for(self.namespace, verb, kind, name, **more)
 
 
 def _absent(error: ClusterError) -> bool:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from liteship.deploy.kubernetes.api.kubeconfig import Access, find_access
-from liteship.deploy.kubernetes.api.refusals import Action, ClusterError, no_object, refused
+from liteship.deploy.kubernetes.api.refusals import ClusterError, no_object, refused
 from liteship.deploy.kubernetes.api.unreachable import unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from liteship.deploy.kubernetes.api.actions import Action
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 65.0

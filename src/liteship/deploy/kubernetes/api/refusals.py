@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from liteship.deploy.kubernetes.api.actions import Action, within
 from liteship.deploy.kubernetes.api.statuses import Status, quote, read_status, shorten
 from liteship.errors import DeploymentError
 
@@ -27,29 +27,6 @@ _QUOTA = re.compile(r"exceeded quota: (?P<name>[^,\s]+), (?P<text>.*)", re.DOTAL
 # An applied field that the schema does not have is an internal error (500), without causes
 _UNDECLARED = re.compile(r"failed to create typed patch object(?: \([^)]*\))?: (?P<text>.*)", re.DOTALL)
 _UNDECODED = re.compile(r"strict decoding error: (?P<text>.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """What the API server was asked for, in the words of its permissions.
-
-    Args:
-        verb: `get`, `list`, `watch`, `patch`, `create`, `delete`.
-        resource: With its group: `services.serving.knative.dev`, `pods/log`.
-        api_version: The group and version that serve it.
-        namespace: Empty for what is in none.
-        name: Empty for a list.
-    """
-
-    verb: str
-    resource: str
-    api_version: str
-    namespace: str = ""
-    name: str = ""
-
-    def __str__(self) -> str:
-        name = f" {self.name}" if self.name else ""
-        return f"{self.verb} {self.resource}{name}{_within(self.namespace)}"
 
 
 class ClusterError(DeploymentError):
@@ -227,7 +204,7 @@ def _refused_person(status: Status, action: Action) -> ClusterError | None:
         403,
         status.reason,
         "cluster-forbidden",
-        f"the user {named['user']} may not {named['verb']} {resource}{_within(named['namespace'])}",
+        f"the user {named['user']} may not {named['verb']} {resource}{within(named['namespace'])}",
         hint="log in: kubeconfig's context gives no credentials"
         if named["user"] == "system:anonymous"
         else f"have a Role bound to the user that allows {named['verb']} on {resource}",
@@ -317,7 +294,3 @@ def _manager(text: str) -> str:
     """Who has a field: `conflict with "kubectl-client-side-apply" using apps/v1` is a cause's text."""
     named = re.search(r'conflict with "([^"]+)"', text)
     return f"managed by {named[1]}" if named else text
-
-
-def _within(namespace: str | None) -> str:
-    return f" in the namespace {namespace}" if namespace else ""

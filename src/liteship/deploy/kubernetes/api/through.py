@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from liteship.deploy.kubernetes.api.actions import Action
 from liteship.deploy.kubernetes.api.connection import LONGEST_ANSWER_BYTES, Connection, Request, read
-from liteship.deploy.kubernetes.api.refusals import Action, refused
+from liteship.deploy.kubernetes.api.refusals import refused
 from liteship.deploy.kubernetes.api.statuses import read_status
 
 if TYPE_CHECKING:

@@ -6,10 +6,12 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from liteship.deploy.kubernetes.api.refusals import Action, ClusterError
+from liteship.deploy.kubernetes.api.refusals import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from liteship.deploy.kubernetes.api.actions import Action
 
 _UNKNOWN_AUTHORITY = (
     "its certificate comes from an authority that kubeconfig does not name",

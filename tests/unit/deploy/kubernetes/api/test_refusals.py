@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from liteship.deploy.kubernetes.api.refusals import Action, ClusterError, no_object, refused
+from liteship.deploy.kubernetes.api.actions import Action
+from liteship.deploy.kubernetes.api.refusals import ClusterError, no_object, refused
 
 KNATIVE = "serving.knative.dev/v1"
 GET = Action(
