@@ -62,16 +62,17 @@ def wait_until_quiet(
     Raises:
         AwsError: See `liteship.deploy.aws.client`.
     """
-    said(f"waiting for CloudFormation, which is changing {stack.name}: {stack.status}")
     seen = newest_event(aws, stack.id)
+    said(f"waiting for CloudFormation, which is changing {stack.name}: {stack.status}")
     now: Stack | None = stack
     while now is not None and now.is_busy:
         time.sleep(poll_s)
+        now = look_for_stack(aws, stack.name)
+        # After the status: what led to it has happened by then
         fresh = list(_events_since(aws, stack.id, seen))
         for event in reversed(fresh):
             said(f"{event['ResourceStatus']} {event['LogicalResourceId']}")
         seen = fresh[0]["EventId"] if fresh else seen
-        now = look_for_stack(aws, stack.name)
     return now
 
 
