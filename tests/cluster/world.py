@@ -20,7 +20,8 @@ from liteship.artifact import Artifact
 from liteship.deploy.kubernetes.addresses import is_ready
 from liteship.deploy.kubernetes.api.cluster import Cluster
 from liteship.deploy.kubernetes.balancers import plain_address
-from liteship.deploy.kubernetes.operations.deployed import REVISION_LABEL, Form, list_pods
+from liteship.deploy.kubernetes.labels import REVISION_LABEL
+from liteship.deploy.kubernetes.operations.deployed import Form, list_pods
 from liteship.deploy.kubernetes.traffic.exposition import parse
 from liteship.deploy.kubernetes.traffic.revisions import read_service
 from liteship.runtime.golden import golden_request

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from liteship.deploy.kubernetes.api.cluster import POD
 from liteship.deploy.kubernetes.api.refusals import ClusterError
 from liteship.deploy.kubernetes.api.statuses import read_status
+from liteship.deploy.kubernetes.labels import CONTAINER_PORT, REVISION_LABEL, SERVICE_LABEL
+from liteship.deploy.kubernetes.traffic.revisions import condition
 from liteship.deploy.smoke import over_http, parsed
 from liteship.errors import ConfigurationError, DeploymentError
 
@@ -28,11 +30,6 @@ if TYPE_CHECKING:
     from liteship.deploy.kubernetes.api.cluster import Cluster
     from liteship.runtime.golden import Ask
 
-CONTAINER_PORT = 8080
-"""The server's own, as the manifests name it."""
-
-REVISION_LABEL = "serving.knative.dev/revision"
-SERVICE_LABEL = "serving.knative.dev/service"
 
 UNREACHED = "error trying to reach service"
 """How the API server begins when it has to answer for a Pod
@@ -110,8 +107,7 @@ def service_address(
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether a Pod takes requests."""
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    ready = condition(pod, "Ready").get("status") == "True"
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from liteship.deploy.kubernetes.addresses import (
-    CONTAINER_PORT,
-    is_ready,
-    service_address,
-)
+from liteship.deploy.kubernetes.addresses import is_ready, service_address
 from liteship.deploy.kubernetes.balancers import SERVICE_PORT, plain_address
+from liteship.deploy.kubernetes.labels import CONTAINER_PORT, REVISION_LABEL
 from liteship.deploy.kubernetes.manifests import START_ALLOWANCE_S
-from liteship.deploy.kubernetes.operations.deployed import REVISION_LABEL, Form, list_pods
+from liteship.deploy.kubernetes.operations.deployed import Form, list_pods
 from liteship.deploy.kubernetes.traffic.revisions import find_revision, list_revisions, read_service
 from liteship.errors import DeploymentError, InputError
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from liteship.deploy.kubernetes.api.cluster import DEPLOYMENT, POD
-from liteship.deploy.kubernetes.traffic.revisions import (
+from liteship.deploy.kubernetes.labels import (
+    MANAGER,
+    MANAGER_LABEL,
+    NAME_LABEL,
+    REVISION_LABEL,
     SERVICE_LABEL,
     VERSION_LABEL,
-    find_revision,
-    list_revisions,
-    read_service,
 )
+from liteship.deploy.kubernetes.traffic.revisions import find_revision, list_revisions, read_service
 from liteship.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -20,10 +22,6 @@ if TYPE_CHECKING:
     from liteship.deploy.kubernetes.api.cluster import Cluster
 
 Form = Literal["knative", "kubernetes"]
-
-REVISION_LABEL = "serving.knative.dev/revision"
-NAME_LABEL = "app.kubernetes.io/name"
-MANAGER_LABEL, MANAGER = "app.kubernetes.io/managed-by", "liteship"
 
 
 def require_deployed(cluster: Cluster, name: str, form: Form, version: str | None = None) -> None:

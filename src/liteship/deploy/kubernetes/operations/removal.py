@@ -17,8 +17,8 @@ from liteship.deploy.kubernetes.api.cluster import (
     SERVICE,
     Kind,
 )
-from liteship.deploy.kubernetes.operations.deployed import MANAGER, MANAGER_LABEL, Form, list_pods
-from liteship.deploy.kubernetes.traffic.revisions import SERVICE_LABEL
+from liteship.deploy.kubernetes.labels import MANAGER, MANAGER_LABEL, SERVICE_LABEL
+from liteship.deploy.kubernetes.operations.deployed import Form, list_pods
 from liteship.errors import DeploymentError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from liteship.deploy.kubernetes.addresses import is_ready
 from liteship.deploy.kubernetes.api.cluster import POD, REPLICA_SET, REVISION
+from liteship.deploy.kubernetes.labels import NAME_LABEL, REVISION_LABEL
 from liteship.deploy.kubernetes.rollout.event_reasons import event_reasons, list_if_allowed
 from liteship.deploy.kubernetes.rollout.pod_reasons import pod_reasons
 from liteship.deploy.kubernetes.rollout.reasons import (
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     Object = Mapping[str, Any]
 
-REVISION_LABEL = "serving.knative.dev/revision"
-NAME_LABEL = "app.kubernetes.io/name"
 
 ROLLOUT_NUMBER = "deployment.kubernetes.io/revision"
 """An annotation of ReplicaSets: the newest has the greatest

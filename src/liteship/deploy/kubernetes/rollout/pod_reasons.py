@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from liteship.deploy.kubernetes.addresses import CONTAINER_PORT
 from liteship.deploy.kubernetes.api.refusals import ClusterError
+from liteship.deploy.kubernetes.labels import CONTAINER_PORT
 from liteship.deploy.kubernetes.rollout.reasons import Reason, image_not_pullable, short, unschedulable
 from liteship.deploy.kubernetes.traffic.revisions import condition
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from liteship.deploy.kubernetes.api.cluster import KNATIVE_SERVICE, REVISION
+from liteship.deploy.kubernetes.labels import GENERATION_LABEL, SERVICE_LABEL, VERSION_LABEL
 from liteship.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from liteship.deploy.kubernetes.api.cluster import Cluster
 
-VERSION_LABEL = "app.kubernetes.io/version"
-SERVICE_LABEL = "serving.knative.dev/service"
-GENERATION_LABEL = "serving.knative.dev/configurationGeneration"
 
 TRANSIENT = frozenset({"Deploying", "MinimumReplicasUnavailable", "ResolvingDigests", "Unschedulable"})
 """Reasons for which a Revision is not ready, and that go by themselves: Pods start, or wait for room.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from liteship.deploy.kubernetes.api.cluster import POD
 from liteship.deploy.kubernetes.api.refusals import ClusterError
+from liteship.deploy.kubernetes.labels import CONTAINER_PORT, REVISION_LABEL
 from liteship.deploy.kubernetes.traffic.exposition import ExpositionError, parse
 from liteship.errors import DeploymentError
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
     from liteship.deploy.kubernetes.api.cluster import Cluster
     from liteship.deploy.kubernetes.traffic.exposition import Samples
-
-REVISION_LABEL = "serving.knative.dev/revision"
-PORT = 8080
-"""Where the server listens in its container."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +63,7 @@ def scrape(cluster: Cluster, revision: str) -> Scrape:
 def _ask(cluster: Cluster, pod: str) -> Samples | str:
     """The samples of a Pod, or what it did instead."""
     try:
-        status, body = cluster.ask_pod(pod, PORT, "GET", "/metrics")
+        status, body = cluster.ask_pod(pod, CONTAINER_PORT, "GET", "/metrics")
     except ClusterError as error:
         if error.status in {0, 401, 403}:
             raise
