@@ -1,5 +1,4 @@
-"""From a trained model to a proven artifact. Build half."""
+"""From a trained model to a proven artifact. Build half.
 
-from liteship.convert.pipeline import ConversionRequest, ConversionResult, convert_model
-
-__all__ = ["ConversionRequest", "ConversionResult", "convert_model"]
+Imports nothing: its child processes run in environments that hold little.
+"""

@@ -1,256 +1,219 @@
-"""One conversion from end to end: check, convert in a child, compare, measure, write."""
+"""One conversion from end to end: check, export, quantize, prove, repair, write."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import json
+import dataclasses
 import tempfile
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from liteship import __version__
-from liteship.artifact import Artifact, Golden, Manifest
-from liteship.artifact.folder import GOLDEN_FILE
-from liteship.convert import accuracy as measuring
-from liteship.convert.child import run_worker
-from liteship.convert.data import load_calibration, load_evaluation, read_arrays
-from liteship.convert.sources import check_source, source_digest
-from liteship.errors import ConversionError
-from liteship.quantization import INTEGER_RANGE
-from liteship.runtime.interpreter import create_interpreter
-from liteship.runtime.predictor import Predictor
+from liteship.convert.accuracy import over_budget, require_agreement
+from liteship.convert.candidates import Candidates
+from liteship.convert.child import Child, available_mib
+from liteship.convert.data import check_reference, range_causes, scale_warnings
+from liteship.convert.frameworks import python_for
+from liteship.convert.metrics import metric_named
+from liteship.convert.provenance import describe_origin, source_bytes
+from liteship.convert.proving import Proof, prove
+from liteship.convert.repair import find_repair
+from liteship.convert.request import ConversionResult, LeftInFloat
+from liteship.convert.schemes import AUTO, SCHEMES
+from liteship.convert.source_side import Source, export_source
+from liteship.convert.sources import check_source
+from liteship.errors import ConfigurationError, ConversionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
-    from liteship.artifact import Postprocessing, Preprocessing, TensorSpec
+    from liteship.convert.request import ConversionRequest
+    from liteship.convert.sources import SourceFormat
 
     Progress = Callable[[str, int, int], None]
-    Arrays = Mapping[str, NDArray[np.generic]]
 
-CALIBRATION_SAMPLES = 200
-"""Samples used at most: the ranges of the digits model stop moving well before."""
-
-_TOOLS = ("ai-edge-litert", "litert-quantizer", "keras", "tensorflow-cpu")
+_MEMORY_SHARE = 0.9
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConversionRequest:
-    """What to convert, and what the result must keep.
-
-    Attributes:
-        name: Model name.
-        version: Model version.
-        source: `.keras`, whole-model `.h5`, or float `.tflite`.
-        calibration: Representative data set; see `liteship.convert.data`.
-        evaluation: Held-out samples, or None: accuracy is then not measured.
-        max_drop: Accuracy that may be lost, 0-1.
-        scheme: `int8` (weights and activations) or `dynamic` (weights).
-        compatible_with: `litert`, or `tflite-runtime` for what that can still run.
-        preprocessing: From request to tensor.
-        postprocessing: From tensor to predictions.
-        output: Artifact folder; replaced only by a result that keeps the budget.
-    """
-
-    name: str
-    version: str
-    source: Path
-    calibration: Path
-    evaluation: Path | None
-    max_drop: float
-    scheme: str = "int8"
-    compatible_with: str = "litert"
-    preprocessing: Preprocessing
-    postprocessing: Postprocessing
-    output: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConversionResult:
-    """What came of it.
-
-    Attributes:
-        manifest: The artifact's manifest.
-        output: The artifact's folder.
-        source_bytes: Size of the source model's file.
-        float_bytes: Size of the same model as float32 `.tflite`.
-        similarity: Cosine similarity of its outputs to the source's on the calibration set.
-        accuracy: Held-out accuracy before and after; None if it was not measured.
-    """
-
-    manifest: Manifest
-    output: Path
-    source_bytes: int
-    float_bytes: int
-    similarity: float
-    accuracy: measuring.Accuracy | None
-
-
-def convert_model(request: ConversionRequest, progress: Progress) -> ConversionResult:
+def convert_model(
+    request: ConversionRequest, progress: Progress, say: Callable[[str], None] = lambda _line: None
+) -> ConversionResult:
     """Converts a trained model to a quantized artifact and proves it.
 
     Args:
         request: What to convert.
-        progress: Called with a stage (`child.STAGES`, then `evaluate`), steps done and steps in all.
+        progress: Called with a stage (`child.STAGES`, `evaluate` or `repair`), steps done and in all.
+        say: Called with a line for the user, such as before a converter is installed.
 
     Raises:
+        ConfigurationError: The request contradicts itself, or an extra is missing.
         SourceModelError: The source cannot be read.
         CalibrationError: The calibration or evaluation data cannot be used.
         ConversionError: The conversion failed.
         AccuracyError: The result lost more than `max_drop`; nothing was written.
     """
-    source_format = check_source(request.source)
-    # What can be refused without TensorFlow is refused before it is started.
-    read_arrays(request.calibration, "calibration")
-    if request.evaluation is not None:
-        read_arrays(request.evaluation, "evaluation")
-    with tempfile.TemporaryDirectory(prefix="liteship-convert-") as name:
+    source_format = _check(request)
+    python = python_for(source_format, say)
+    with tempfile.TemporaryDirectory(prefix="liteship-convert-") as name, ExitStack() as children:
         folder = Path(name)
-        _write_request(folder, request, source_format)
-        run_worker(folder, progress)
-        float_model = (folder / "float.tflite").read_bytes()
-        model = (folder / "quantized.tflite").read_bytes()
-        with np.load(folder / "source.npz") as file:
-            source_outputs = {key: file[key] for key in file.files}
 
-        interpreter = create_interpreter(float_model)
-        specs = list(interpreter.inputs.values())
-        calibration = load_calibration(request.calibration, specs)
-        artifact, similarity = _assemble(request, model, calibration, source_outputs)
-        accuracy = _measure(request, artifact, specs, source_outputs, progress)
-    artifact.manifest.provenance.update(
-        {
-            "liteship": __version__,
-            "source": {
-                "format": source_format,
-                "sha256": source_digest(request.source, source_format),
-                "float_tflite_bytes": len(float_model),
-            },
-            "tools": {name: importlib.metadata.version(name) for name in _TOOLS},
-            "calibration": {
-                "samples": min(len(next(iter(calibration.values()))), CALIBRATION_SAMPLES),
-                "sha256": hashlib.sha256(request.calibration.read_bytes()).hexdigest(),
-            },
-            "similarity": round(similarity, 6),
-        }
-    )
-    if accuracy is not None:
-        artifact.manifest.provenance["accuracy"] = {
-            "metric": "accuracy",
-            "samples": accuracy.samples,
-            "source": round(accuracy.source, 6),
-            "artifact": round(accuracy.artifact, 6),
-            "max_drop": request.max_drop,
-        }
-    artifact.save(request.output)
-    return ConversionResult(
-        manifest=artifact.manifest,
-        output=request.output,
-        source_bytes=request.source.stat().st_size,
-        float_bytes=len(float_model),
-        similarity=similarity,
-        accuracy=accuracy,
-    )
+        def start(module: str, interpreter: str | None = None) -> Child:
+            child = Child(
+                module,
+                python=interpreter,
+                log=folder / "child.log",
+                progress=progress,
+                memory_limit_mib=request.memory_limit_mib or int(available_mib() * _MEMORY_SHARE),
+                stage_timeout_s=request.stage_timeout_s,
+            )
+            return children.enter_context(child)
+
+        exporter = start("export", python)
+        source = export_source(exporter, request, source_format, folder)
+        exporter.close()  # what the framework holds of the model is memory that quantizing may need
+        candidates = Candidates(
+            start("quantize"),
+            folder,
+            source.samples.calibration,
+            one_scale_for_dense=request.compatible_with == "tflite-runtime",
+            clusters=request.clusters,
+        ).load(source.float_file)
+        proof, left = _best(request, source, candidates, progress)
+        return _write(request, source_format, source, proof, left)
 
 
-def _write_request(folder: Path, request: ConversionRequest, source_format: str) -> None:
-    content = {
-        "source": str(request.source.resolve()),
-        "format": source_format,
-        "calibration": str(request.calibration.resolve()),
-        "samples": CALIBRATION_SAMPLES,
-        "scheme": request.scheme,
-        "compatible_with": request.compatible_with,
-        "evaluation": str(request.evaluation.resolve()) if request.evaluation else None,
-        "preprocessing": request.preprocessing.as_dict(),
-    }
-    (folder / "request.json").write_text(json.dumps(content))
-
-
-def _assemble(
-    request: ConversionRequest, model: bytes, calibration: Arrays, source_outputs: Arrays
-) -> tuple[Artifact, float]:
-    """The artifact with its golden input, and its similarity to the source on the calibration set."""
-    interpreter = create_interpreter(model)
-    inputs, outputs = list(interpreter.inputs.values()), list(interpreter.outputs.values())
-    encoded = {spec.name: _quantized(calibration[spec.name], spec) for spec in inputs}
-    samples = min(len(next(iter(calibration.values()))), CALIBRATION_SAMPLES)
-    requests = [
-        {name: each[index].tobytes() for name, each in encoded.items()} for index in range(samples)
-    ]
-    answers = [interpreter.invoke(each) for each in requests]
-
-    first = outputs[0]
-    real = np.stack([_real(answer[first.name], first) for answer in answers])
-    similarity = measuring.cosine_similarity(real, source_outputs[f"calibration.{first.name}"])
-    measuring.require_similarity(similarity)
-
-    # A saturated answer (one class at 1, the others at 0) is easily hit by accident: the sample with
-    # the most distinct outputs makes the strictest self-test.
-    golden = int(np.argmax([len(np.unique(row)) for row in real]))
-    manifest = Manifest(
-        name=request.name,
-        version=request.version,
-        sha256=hashlib.sha256(model).hexdigest(),
-        size_bytes=len(model),
-        scheme=request.scheme,
-        inputs=inputs,
-        outputs=outputs,
-        preprocessing=request.preprocessing,
-        postprocessing=request.postprocessing,
-        golden=Golden(GOLDEN_FILE, [answers[golden][spec.name] for spec in outputs]),
-        provenance={},
-    )
-    contradictions = manifest.contradictions()
-    if contradictions:
-        raise ConversionError(
-            "manifest-contradiction",
-            f"function.toml does not fit the model {request.source}",
-            problems=contradictions,
-            hint="correct [input] and [output] in function.toml",
+def _check(request: ConversionRequest) -> SourceFormat:
+    """Refuses what can be refused without a framework, before one is started."""
+    source_format = check_source(request.source)
+    for reference, purpose in (
+        (request.calibration, "calibration"),
+        (request.evaluation, "evaluation"),
+        (request.training, "fine-tune"),
+    ):
+        if reference is not None:
+            check_reference(reference, purpose)
+    metric_named(request.metric, str(request.folder or ""))
+    if request.scheme == AUTO and request.evaluation is None:
+        raise ConfigurationError(
+            "auto-unmeasured",
+            "--scheme auto chooses by accuracy, which cannot be measured without held-out samples",
+            hint="give --evaluation DATA, or choose a scheme",
         )
-    return Artifact(manifest, model, [requests[golden][spec.name] for spec in inputs]), similarity
+    return source_format
 
 
-def _measure(
-    request: ConversionRequest,
-    artifact: Artifact,
-    specs: Sequence[TensorSpec],
-    source_outputs: Arrays,
-    progress: Progress,
-) -> measuring.Accuracy | None:
-    if request.evaluation is None:
-        return None
-    manifest = artifact.manifest
-    evaluation = load_evaluation(request.evaluation, specs, manifest.preprocessing)
-    source_scores = source_outputs[f"evaluation.{manifest.outputs[0].name}"]
-    measuring.require_classes(evaluation, source_scores.shape[-1])
-    predictor = Predictor(artifact)
-    predictor.warm_up()
-    accuracy = measuring.Accuracy(
-        samples=len(evaluation.labels),
-        source=float((source_scores.argmax(axis=-1) == evaluation.labels).mean()),
-        artifact=measuring.measure_artifact(predictor, evaluation, progress),
+def _best(
+    request: ConversionRequest, source: Source, candidates: Candidates, progress: Progress
+) -> tuple[Proof, LeftInFloat | None]:
+    """A candidate that keeps the budget, repaired where need be."""
+
+    def measure(scheme: str, left: Sequence[str] = ()) -> Proof:
+        candidate = candidates.make(scheme, left)
+        return prove(request, source, candidate, lambda done, of: progress("evaluate", done, of))
+
+    if request.scheme == AUTO:
+        return _smallest(request, candidates, measure), None
+    proof = measure(request.scheme)
+    causes = _causes(source)
+    if proof.accuracy is None:
+        require_agreement(proof.agreement, causes)
+        return proof, None
+    if proof.accuracy.keeps(request.max_drop):
+        return proof, None
+    if not request.repair:
+        raise over_budget(proof.accuracy, request.max_drop, causes)
+    tried: dict[tuple[str, ...], Proof] = {}
+
+    def attempt(left: Sequence[str]) -> float:
+        progress("repair", len(tried) + 1, 0)
+        try:
+            found = measure(request.scheme, left)
+        except ConversionError:  # this choice makes a model that cannot be built or run
+            return float("inf")
+        tried[tuple(left)] = found
+        return found.accuracy.drop if found.accuracy else float("inf")
+
+    repair = find_repair(candidates.repairable(request.scheme), attempt, request.max_drop + 1e-9)
+    if repair is None:
+        raise over_budget(proof.accuracy, request.max_drop, causes)
+    repaired = tried[repair.left_in_float]
+    return repaired, LeftInFloat(
+        operators=candidates.describe(repair.left_in_float),
+        added_bytes=len(repaired.candidate.model) - len(proof.candidate.model),
+        loss_before=proof.accuracy.drop,
+        tries=repair.tries,
     )
-    measuring.require_budget(accuracy, request.max_drop)
-    return accuracy
 
 
-def _quantized(values: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.generic]:
-    if not spec.is_quantized:
-        return values
-    least, greatest = INTEGER_RANGE[spec.dtype]
-    steps = np.rint(values.astype(np.float64) / spec.scale) + spec.zero_point
-    return steps.clip(least, greatest).astype(spec.dtype)
+def _smallest(
+    request: ConversionRequest, candidates: Candidates, measure: Callable[[str], Proof]
+) -> Proof:
+    """The smallest scheme that keeps the budget."""
+    sizes = {}
+    for scheme in SCHEMES:
+        try:
+            sizes[scheme] = len(candidates.make(scheme).model)
+        except ConversionError:  # the model has no such form
+            continue
+    best: Proof | None = None
+    for scheme in sorted(sizes, key=sizes.__getitem__):
+        try:
+            proof = measure(scheme)
+        except ConversionError:
+            continue
+        if proof.accuracy is not None and proof.accuracy.keeps(request.max_drop):
+            return proof
+        if best is None or _loss(proof) < _loss(best):
+            best = proof
+    if best is None or best.accuracy is None:
+        raise ConversionError(
+            "scheme-none",
+            f"no scheme can be made of {request.source}",
+            hint="choose one with --scheme to see what stops it",
+        )
+    raise over_budget(best.accuracy, request.max_drop)
 
 
-def _real(data: bytes, spec: TensorSpec) -> NDArray[np.float32]:
-    values = np.frombuffer(data, spec.dtype).astype(np.float32)
-    real = (values - spec.zero_point) * spec.scale if spec.is_quantized else values
-    return real.reshape(spec.item_shape[1:]).astype(np.float32)
+def _loss(proof: Proof) -> float:
+    return proof.accuracy.drop if proof.accuracy else float("inf")
+
+
+def _causes(source: Source) -> list[str]:
+    from liteship.runtime.interpreter import create_interpreter
+
+    specs = list(create_interpreter(source.float_file.read_bytes()).inputs.values())
+    return range_causes(source.samples.calibration, specs)
+
+
+def _write(
+    request: ConversionRequest,
+    source_format: SourceFormat,
+    source: Source,
+    proof: Proof,
+    left: LeftInFloat | None,
+) -> ConversionResult:
+    warnings = _warnings(source, proof, left)
+    origin = describe_origin(request, source_format, source, proof, left)
+    proof.artifact.manifest.provenance.update(origin)
+    proof.artifact.save(request.output)
+    return ConversionResult(
+        manifest=proof.artifact.manifest,
+        output=request.output,
+        source_bytes=source_bytes(request.source),
+        float_bytes=source.float_bytes,
+        agreement=proof.agreement,
+        accuracy=proof.accuracy,
+        repair=left,
+        warnings=tuple(warnings),
+    )
+
+
+def _warnings(source: Source, proof: Proof, left: LeftInFloat | None) -> list[str]:
+    warnings = []
+    if proof.accuracy is None:
+        warnings.append("accuracy was not measured: give --evaluation DATA")
+    if source.samples.evaluation_inputs is not None:
+        specs = proof.artifact.manifest.inputs
+        warnings += scale_warnings(source.samples.calibration, source.samples.evaluation_inputs, specs)
+    if left is not None:
+        warnings += _causes(source)
+    return warnings

@@ -6,7 +6,7 @@ independent second way, so that a mistake in either shows as a loss of accuracy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -15,8 +15,6 @@ from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from liteship.artifact import Preprocessing, TensorSpec
@@ -62,34 +60,22 @@ def to_picture(array: NDArray[np.generic]) -> Image.Image:
     return Image.fromarray(array[..., 0] if grey else array)
 
 
-def write_source_outputs(
-    path: Path, float_model: bytes, keras_model: Any, sets: Mapping[str, Arrays]
-) -> None:
-    """Runs the source model and writes an `.npz` with an array `SET.OUTPUT` for each set and output.
+def run_float_model(float_model: bytes, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+    """What a float `.tflite` answers.
 
     Args:
-        path: The file to write.
-        float_model: Content of the float `.tflite`; names the outputs.
-        keras_model: The source, or None where the float model is the source.
-        sets: Input arrays of shape (samples, …) by input name, by the name of their set.
+        float_model: Content of the file.
+        inputs: Arrays of shape (samples, …) by input name.
+
+    Returns:
+        float32 arrays of shape (samples, …) by output name.
     """
-    outputs: dict[str, Any] = {}
-    for purpose, inputs in sets.items():
-        for name, values in _run(float_model, keras_model, inputs).items():
-            outputs[f"{purpose}.{name}"] = values
-    np.savez(path, **outputs)
-
-
-def _run(float_model: bytes, keras_model: Any, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
     interpreter = create_interpreter(float_model)
-    names = list(interpreter.outputs)
-    if keras_model is not None and len(names) == 1:
-        values = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-        return {names[0]: np.asarray(keras_model.predict(values, verbose=0), np.float32)}
-    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in interpreter.outputs}
     for index in range(len(next(iter(inputs.values())))):
         answer = interpreter.invoke({name: each[index].tobytes() for name, each in inputs.items()})
         for name, data in answer.items():
-            shape = interpreter.outputs[name].item_shape[1:]
-            rows[name].append(np.frombuffer(data, np.float32).reshape(shape))
+            spec = interpreter.outputs[name]
+            values = np.frombuffer(data, spec.dtype).astype(np.float32)
+            rows[name].append(values.reshape(spec.item_shape[1:]))
     return {name: np.stack(values) for name, values in rows.items()}

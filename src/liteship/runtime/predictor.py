@@ -146,10 +146,7 @@ class Predictor:
             InputError: The body is not what this model takes.
         """
         start = perf_counter()
-        if self._preprocess is not None:
-            tensors = dict(self._preprocess(body, content_type))
-        else:
-            tensors = decode(body, content_type, self.manifest, self._max_pixels)
+        tensors = self.prepare(body, content_type)
         prepared = perf_counter()
         outputs = self.invoke(tensors)
         invoked = perf_counter()
@@ -160,6 +157,12 @@ class Predictor:
             "postprocess": (perf_counter() - invoked) * 1e3,
         }
         return Prediction(fields, timings_ms, confidence)
+
+    def prepare(self, body: bytes, content_type: str) -> dict[str, bytes]:
+        """Each input tensor's bytes by name, from what a caller sent; as `predict`."""
+        if self._preprocess is not None:
+            return dict(self._preprocess(body, content_type))
+        return decode(body, content_type, self.manifest, self._max_pixels)
 
     def invoke(self, tensors: Mapping[str, bytes]) -> dict[str, list[float]]:
         """Runs the model once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +40,12 @@ class Exported:
         run: The source model itself, in its own framework: arrays of shape (samples, …) by the
             `.tflite` model's input names in, float32 arrays of shape (samples, …) by its output names
             out. None where the float `.tflite` is the source.
+        outputs: The outputs' names in the source's order, in which predictions come first; empty for
+            the order of the `.tflite`.
+        model: The loaded source model, for what trains it further; keeps alive what `run` needs.
     """
 
     float_model: bytes
     run: Callable[[Arrays], dict[str, NDArray[np.float32]]] | None
+    outputs: tuple[str, ...] = ()
+    model: Any = None
