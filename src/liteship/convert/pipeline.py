@@ -17,7 +17,7 @@ from liteship.artifact import Artifact, Golden, Manifest
 from liteship.artifact.folder import GOLDEN_FILE
 from liteship.convert import accuracy as measuring
 from liteship.convert.child import run_worker
-from liteship.convert.data import load_calibration, load_evaluation, read_arrays
+from liteship.convert.data import check_reference, load_calibration, load_evaluation
 from liteship.convert.sources import check_source, source_digest
 from liteship.errors import ConversionError
 from liteship.quantization import INTEGER_RANGE
@@ -107,9 +107,9 @@ def convert_model(request: ConversionRequest, progress: Progress) -> ConversionR
     """
     source_format = check_source(request.source)
     # What can be refused without TensorFlow is refused before it is started.
-    read_arrays(request.calibration, "calibration")
+    check_reference(str(request.calibration), "calibration")
     if request.evaluation is not None:
-        read_arrays(request.evaluation, "evaluation")
+        check_reference(str(request.evaluation), "evaluation")
     with tempfile.TemporaryDirectory(prefix="liteship-convert-") as name:
         folder = Path(name)
         _write_request(folder, request, source_format)
@@ -121,7 +121,9 @@ def convert_model(request: ConversionRequest, progress: Progress) -> ConversionR
 
         interpreter = create_interpreter(float_model)
         specs = list(interpreter.inputs.values())
-        calibration = load_calibration(request.calibration, specs)
+        calibration = load_calibration(
+            str(request.calibration), specs, request.preprocessing, samples=CALIBRATION_SAMPLES
+        )
         artifact, similarity = _assemble(request, model, calibration, source_outputs)
         accuracy = _measure(request, artifact, specs, source_outputs, progress)
     artifact.manifest.provenance.update(
@@ -228,7 +230,7 @@ def _measure(
     if request.evaluation is None:
         return None
     manifest = artifact.manifest
-    evaluation = load_evaluation(request.evaluation, specs, manifest.preprocessing)
+    evaluation = load_evaluation(str(request.evaluation), specs, manifest.preprocessing)
     source_scores = source_outputs[f"evaluation.{manifest.outputs[0].name}"]
     measuring.require_classes(evaluation, source_scores.shape[-1])
     predictor = Predictor(artifact)

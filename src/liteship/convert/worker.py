@@ -86,12 +86,13 @@ def _convert(folder: Path, progress: Callable[..., None]) -> None:
             expected="a whole float .tflite model",
             hint="export the model again",
         ) from error
-    whole = load_calibration(Path(request["calibration"]), specs)
-    calibration = {name: values[: request["samples"]] for name, values in whole.items()}
+    preprocessing = Preprocessing(**request["preprocessing"])
+    calibration = load_calibration(
+        request["calibration"], specs, preprocessing, samples=request["samples"]
+    )
     sets: dict[str, Arrays] = {"calibration": calibration}
     if request["evaluation"]:
-        preprocessing = Preprocessing(**request["preprocessing"])
-        evaluation = load_evaluation(Path(request["evaluation"]), specs, preprocessing)
+        evaluation = load_evaluation(request["evaluation"], specs, preprocessing)
         sets["evaluation"] = normalized_inputs(evaluation, specs, preprocessing)
 
     from liteship.convert.quantize import quantize_dynamic, quantize_int8
