@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +71,7 @@ def class_of_names(
     strangers = [name for name in names if name not in indices]
     if classes and not strangers:
         return {name: indices[name] for name in names}, []
-    if all(name.isascii() and name.isdigit() and len(name) < 10 for name in names):
+    if all(re.fullmatch(r"-?[0-9]{1,9}", name) for name in names):
         return _numbered(names, classes, sort_alone=sort_alone)
     if classes:
         missing = [name for name in classes if name not in names]
@@ -87,7 +88,9 @@ def class_of_names(
 def _numbered(
     names: Sequence[str], classes: Sequence[str], *, sort_alone: bool
 ) -> tuple[dict[str, int], list[str]]:
-    beyond = [name for name in names if classes and int(name) >= len(classes)]
+    beyond = [name for name in names if int(name) < 0 or (classes and int(name) >= len(classes))]
+    if beyond and not classes:
+        return {}, [f"{listed(beyond)}: expected classes from 0"]
     if beyond:
         return {}, [
             f"{name}: expected a class from 0 to {len(classes) - 1}, or one of {listed(classes)}"

@@ -61,26 +61,18 @@ def arrange(header: Sequence[str], query: Query) -> Layout:
     inputs: dict[str, list[int]] = {}
     for spec in query.specs:
         columns = _columns_of(spec)
-        if columns == [spec.name] or any(name in features for name in columns):
-            missing = [name for name in columns if name not in features]
-            if not missing:
-                inputs[spec.name] = [features[name] for name in columns]
-                continue
+        missing = [name for name in columns if name not in features]
+        if not missing:
+            inputs[spec.name] = [features[name] for name in columns]
+        elif len(query.specs) > 1 or len(missing) < len(columns):
             problems.append(f"{spec.name}: the columns {listed(missing)} are missing")
-        elif len(query.specs) > 1:
-            problems.append(f"{spec.name}: the columns {listed(columns)} are missing")
-    if len(query.specs) == 1 and not inputs:
-        spec = query.specs[0]
-        width = len(_columns_of(spec))
-        if len(features) == width:
-            inputs[spec.name], problems = list(features.values()), []
-        elif not problems or width == 1:
-            problems = [
-                (
-                    f"{spec.name}: expected {width} columns besides {LABEL}, received {len(features)}: "
-                    f"{listed(features)}"
-                )
-            ]
+        elif len(features) == len(columns):
+            inputs[spec.name] = list(features.values())
+        else:
+            problems.append(
+                f"{spec.name}: expected {len(columns)} columns besides {LABEL}, received "
+                f"{len(features)}: {listed(features)}"
+            )
     used = {position for each in inputs.values() for position in each}
     strangers = [name for name, place in features.items() if place not in used]
     if strangers and not problems:

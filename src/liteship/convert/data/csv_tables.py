@@ -75,7 +75,7 @@ def read_csv(path: Path, query: Query) -> Raw:
     except (OSError, ValueError, csv.Error) as error:  # a UnicodeDecodeError is a ValueError
         raise unreadable(path, query.purpose, ".csv", str(error), _HINT) from error
     problems = ragged + [
-        f"column {column.name}: {column.bad} cells are no numbers, the first {column.first_bad}"
+        f"column {column.name}: cells that cannot be read: {column.bad}, the first {column.first_bad}"
         for column in columns.values()
         if column.bad
     ]

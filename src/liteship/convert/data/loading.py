@@ -26,28 +26,11 @@ if TYPE_CHECKING:
     from liteship.convert.data.samples import Arrays, Purpose, Raw, Samples
 
 _FAILED: dict[Purpose, tuple[str, str]] = {
-    "calibration": (
-        "cannot calibrate this model",
-        (
-            "save real training inputs, normalised as the model sees them: "
-            "numpy.savez('calibration.npz', INPUT=array)"
-        ),
-    ),
-    "evaluation": (
-        "cannot measure this model",
-        (
-            "save held-out inputs as callers send them: "
-            "numpy.savez('evaluation.npz', INPUT=array, label=classes)"
-        ),
-    ),
-    "fine-tune": (
-        "cannot fine-tune this model",
-        (
-            "save training inputs as callers send them: "
-            "numpy.savez('training.npz', INPUT=array, label=classes)"
-        ),
-    ),
+    "calibration": ("cannot calibrate this model", "normalised as the model sees them"),
+    "evaluation": ("cannot measure this model", "as callers send them, with labels"),
+    "fine-tune": ("cannot fine-tune this model", "as callers send them, with labels"),
 }
+"""What cannot be done, and what samples are needed for it."""
 
 
 def load_calibration(
@@ -276,7 +259,10 @@ def _chosen(
 
 def _require(problems: Sequence[str], reference: DataReference, purpose: Purpose) -> None:
     if problems:
-        failure, hint = _FAILED[purpose]
+        failure, needed = _FAILED[purpose]
         raise CalibrationError(
-            f"{purpose}-invalid", f"{reference} {failure}", problems=problems, hint=hint
+            f"{purpose}-invalid",
+            f"{reference} {failure}",
+            problems=problems,
+            hint=f"save real samples, {needed}: docs/guides/calibration-data.md has the forms",
         )

@@ -39,7 +39,7 @@ def model_input(array: NDArray[np.generic], spec: TensorSpec, preprocessing: Pre
         _require_numbers(array, spec, preprocessing)
         converted = _to_float(array, spec) if is_float else _to_integer(array, spec)
     except ValueError as error:
-        problems.append(str(error))
+        problems += error.args
     return (None if problems else converted), problems
 
 
@@ -95,13 +95,19 @@ def _to_float(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.generi
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(spec.dtype)
     if array.dtype.kind == "f":
-        _require_none(~np.isfinite(array), f"{spec.name}: values are NaN or infinite")
-        _require_none(~np.isfinite(converted), f"{spec.name}: values are too great for {spec.dtype}")
+        is_finite = np.isfinite(array)
+        _require_none(
+            (~is_finite, f"{spec.name}: values are NaN or infinite"),
+            (
+                is_finite & ~np.isfinite(converted),
+                f"{spec.name}: values are too great for {spec.dtype}",
+            ),
+        )
         return converted
     changed = converted.astype(np.float64) != array.astype(np.float64)
     # Where float64 rounds, too, the comparison says nothing
     great = np.abs(array.astype(np.float64)) > _EXACT
-    _require_none(changed | great, f"{_wrong_dtype(array, spec)}: values are rounded in {spec.dtype}")
+    _require_none((changed | great, f"{_wrong_dtype(array, spec)}: values lose digits"))
     return converted
 
 
@@ -110,9 +116,10 @@ def _to_integer(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.gene
     least, greatest = (0, 1) if target.kind == "b" else (np.iinfo(target).min, np.iinfo(target).max)
     if array.dtype.kind == "f":
         whole = np.isfinite(array) & (array == np.floor(array))
-        _require_none(~whole, f"{_wrong_dtype(array, spec)}: values are no whole numbers")
-        inexact = np.abs(array) > _EXACT
-        _require_none(inexact, f"{_wrong_dtype(array, spec)}: values are too great to be exact")
+        _require_none(
+            (~whole, f"{_wrong_dtype(array, spec)}: values are no whole numbers"),
+            (whole & (np.abs(array) > _EXACT), f"{spec.name}: values are too great to be exact"),
+        )
     if array.size and not least <= int(array.min()) <= int(array.max()) <= greatest:
         msg = (
             f"{spec.name}: expected {spec.dtype}, from {least} to {greatest}, received {array.dtype} "
@@ -122,11 +129,13 @@ def _to_integer(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.gene
     return array.astype(target)
 
 
-def _require_none(bad: NDArray[np.bool_], message: str) -> None:
-    """Raises a ValueError that counts what is bad, before the word `values` of the message."""
-    count = int(bad.sum())
-    if count:
-        raise ValueError(message.replace("values", f"{count} of {bad.size} values", 1))
+def _require_none(*checks: tuple[NDArray[np.bool_], str]) -> None:
+    """Raises a ValueError of all that is bad, counted before the word `values` of each message."""
+    counts = [(int(bad.sum()), message) for bad, message in checks]
+    size = checks[0][0].size
+    lines = [text.replace("values", f"{bad} of {size} values", 1) for bad, text in counts if bad]
+    if lines:
+        raise ValueError(*lines)
 
 
 def _wrong_dtype(array: NDArray[np.generic], spec: TensorSpec) -> str:
@@ -147,9 +156,8 @@ def _fix(shape: tuple[int, ...], item: tuple[int, ...]) -> str:
         fixes[channels, height, width] = first
     if len(item) == 2:
         fixes[item[::-1]] = "; the axes are exchanged: array.transpose(0, 2, 1)"
-    if item:
-        fixes[*item, 1] = "; it has one axis more: array[..., 0]"
-    if shape == item and received not in fixes:
+    fixes[*item, 1] = "; it has one axis more: array[..., 0]"
+    if item and shape == item and received not in fixes:
         return "; the axis of the samples is missing: array[numpy.newaxis]"
     return fixes.get(received, "")
 
