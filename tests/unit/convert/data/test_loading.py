@@ -27,39 +27,37 @@ def good(samples: int = 5) -> np.ndarray[Any, Any]:
 
 
 @pytest.fixture
-def save(tmp_path: Path) -> Callable[..., Path]:
-    def save(**arrays: Any) -> Path:
-        path = tmp_path / "data.npz"
+def save(tmp_path: Path) -> Callable[..., str]:
+    def save(**arrays: Any) -> str:
+        path = str(tmp_path / "data.npz")
         np.savez(path, **arrays)
         return path
 
     return save
 
 
-def refusal(path: Path, *specs: TensorSpec) -> CalibrationError:
+def refusal(path: str | Path, *specs: TensorSpec) -> CalibrationError:
     with pytest.raises(CalibrationError) as raised:
-        load_calibration(path, specs or [IMAGE])
+        load_calibration(str(path), specs or [IMAGE], TENSORS if specs else PICTURES)
     return raised.value
 
 
-def test_good_data_arrives_as_it_was(save: Callable[..., Path]) -> None:
-    arrays = load_calibration(save(image=good()), [IMAGE])
+def test_good_data_arrives_as_it_was(save: Callable[..., str]) -> None:
+    arrays = load_calibration(save(image=good()), [IMAGE], PICTURES)
     assert arrays.keys() == {"image"}
     np.testing.assert_array_equal(arrays["image"], good())
 
 
-def test_every_input_has_its_own_dtype(save: Callable[..., Path]) -> None:
+def test_every_input_has_its_own_dtype(save: Callable[..., str]) -> None:
     arrays = {"a": np.eye(2, dtype=np.float32), "b": np.arange(2, dtype=np.int32)}
-    assert load_calibration(save(**arrays), PAIR).keys() == {"a", "b"}
+    assert load_calibration(save(**arrays), PAIR, TENSORS).keys() == {"a", "b"}
 
 
 INVALID: dict[str, tuple[Any, str]] = {
     "no samples": (good(0), "image: holds no samples"),
     "a scalar": (np.float32(1), "image: holds no samples"),
-    "float64": (good().astype(np.float64), "image: expected float32, received float64"),
-    "uint8": (np.zeros((5, 8, 8, 1), np.uint8), "image: expected float32, received uint8"),
+    "uint8": (np.zeros((5, 8, 8, 1), np.uint8), "image: expected float32, received uint8, which looks"),
     "text": (np.array(["a", "b"]), "image: expected float32, received <U1"),
-    "other byte order": (good().astype(">f4"), "image: expected float32, received >f4"),
     "no channel": (
         good()[..., 0],
         "image: expected shape (samples, 8, 8, 1), received (5, 8, 8)",
@@ -82,7 +80,7 @@ INVALID: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", INVALID)
-def test_data_that_cannot_calibrate_is_named(name: str, save: Callable[..., Path]) -> None:
+def test_data_that_cannot_calibrate_is_named(name: str, save: Callable[..., str]) -> None:
     array, expected = INVALID[name]
     error = refusal(save(image=array))
     assert error.reference == "calibration-invalid"
@@ -90,20 +88,25 @@ def test_data_that_cannot_calibrate_is_named(name: str, save: Callable[..., Path
 
 
 @pytest.mark.parametrize("names", [["picture"], ["image", "stray"], []])
-def test_every_input_is_named_and_no_other(names: list[str], save: Callable[..., Path]) -> None:
+def test_every_input_is_named_and_no_other(names: list[str], save: Callable[..., str]) -> None:
     error = refusal(save(**{name: good() for name in names}))
     assert f"expected the arrays ['image'], received {sorted(names)}" in error.problems
 
 
-def test_every_problem_is_told_at_once(save: Callable[..., Path]) -> None:
-    arrays = {"a": np.zeros((3, 2)), "b": np.zeros(2, np.int32), "c": np.zeros(1)}
-    error = refusal(save(**arrays), *PAIR)
-    assert len(error.problems) == 4
+def test_every_problem_is_told_at_once(save: Callable[..., str]) -> None:
+    arrays = {"a": np.full((3, 3), np.nan), "b": np.full(2, 0.5), "c": np.zeros(1)}
+    assert refusal(save(**arrays), *PAIR).problems == (
+        "expected the arrays ['a', 'b'], received ['a', 'b', 'c']",
+        "the arrays differ in length: {'a': 3, 'b': 2, 'c': 1}",
+        "a: expected shape (samples, 2), received (3, 3)",
+        "a: 9 of 9 values are NaN or infinite",
+        "b: expected int32, received float64: 2 of 2 values are no whole numbers",
+    )
 
 
-def test_arrays_of_one_dimension_are_described_as_such(save: Callable[..., Path]) -> None:
+def test_arrays_of_one_dimension_are_described_as_such(save: Callable[..., str]) -> None:
     error = refusal(save(a=np.eye(2, dtype=np.float32), b=np.ones((2, 1), np.int32)), *PAIR)
-    assert "b: expected shape (samples,), received (2, 1)" in error.problems
+    assert error.problems[0].startswith("b: expected shape (samples,), received (2, 1)")
 
 
 def not_archives() -> dict[str, bytes]:
@@ -147,7 +150,7 @@ def test_an_archive_damaged_anywhere_is_refused_or_unharmed(tmp_path: Path) -> N
         for place in range(0, len(whole), max(1, len(whole) // 300)):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
             try:
-                arrays = load_calibration(path, [IMAGE])
+                arrays = load_calibration(str(path), [IMAGE], PICTURES)
             except CalibrationError:
                 continue
             np.testing.assert_array_equal(arrays["image"], good())
@@ -161,7 +164,7 @@ class Trap:
 
 
 def test_a_pickled_object_is_never_unpickled(
-    save: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    save: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     error = refusal(save(image=np.array([Trap()], dtype=object)))
@@ -174,7 +177,7 @@ def test_a_missing_file_is_told(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder.npz").mkdir()
     assert refusal(tmp_path / name).reference == "calibration-missing"
     with pytest.raises(CalibrationError) as raised:
-        load_evaluation(tmp_path / name, [IMAGE], PICTURES)
+        load_evaluation(str(tmp_path / name), [IMAGE], PICTURES)
     assert raised.value.reference == "evaluation-missing"
 
 
@@ -185,7 +188,7 @@ def pictures(*shape: int) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("shape", [(4, 8, 8), (4, 8, 8, 1), (4, 20, 30, 3)])
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
 def test_held_out_pictures_arrive_as_callers_send_them(
-    shape: tuple[int, ...], dtype: type, save: Callable[..., Path]
+    shape: tuple[int, ...], dtype: type, save: Callable[..., str]
 ) -> None:
     path = save(image=pictures(*shape), label=np.arange(4, dtype=dtype))
     evaluation = load_evaluation(path, [IMAGE], PICTURES)
@@ -194,7 +197,7 @@ def test_held_out_pictures_arrive_as_callers_send_them(
     assert evaluation.labels.tolist() == [0, 1, 2, 3]
 
 
-def test_held_out_tensors_arrive_as_the_model_takes_them(save: Callable[..., Path]) -> None:
+def test_held_out_tensors_arrive_as_the_model_takes_them(save: Callable[..., str]) -> None:
     arrays = {"a": np.eye(2, dtype=np.float32), "b": np.arange(2, dtype=np.int32)}
     evaluation = load_evaluation(save(**arrays, label=np.array([0, 1])), PAIR, TENSORS)
     assert evaluation.inputs.keys() == {"a", "b"}
@@ -208,15 +211,15 @@ BAD_EVALUATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"image": pictures(4, 8, 8), "label": LABELS, "x": LABELS},
         "expected the arrays",
     ),
-    "no samples": ({"image": pictures(0, 8, 8), "label": LABELS[:0]}, "one length above 0"),
-    "fewer labels": ({"image": pictures(4, 8, 8), "label": LABELS[:3]}, "one length above 0"),
+    "no samples": ({"image": pictures(0, 8, 8), "label": LABELS[:0]}, "image: holds no samples"),
+    "fewer labels": ({"image": pictures(4, 8, 8), "label": LABELS[:3]}, "differ in length"),
     "one-hot labels": (
         {"image": pictures(4, 8, 8), "label": np.eye(4, dtype=int)},
         "label: expected integers of shape (samples,)",
     ),
     "labels in words": (
         {"image": pictures(4, 8, 8), "label": np.array(list("abcd"))},
-        "label: expected integers",
+        "names need output.labels in function.toml",
     ),
     "real labels": (
         {"image": pictures(4, 8, 8), "label": LABELS.astype(float)},
@@ -235,7 +238,7 @@ BAD_EVALUATIONS: dict[str, tuple[dict[str, Any], str]] = {
         "image: expected uint8 pictures",
     ),
     "rows": ({"image": pictures(4, 8), "label": LABELS}, "image: expected uint8 pictures"),
-    "a scalar": ({"image": np.uint8(1), "label": LABELS}, "one length above 0"),
+    "a scalar": ({"image": np.uint8(1), "label": LABELS}, "image: holds no samples"),
     "pictures of no size": (
         {"image": pictures(4, 0, 8), "label": LABELS},
         "image: expected uint8 pictures",
@@ -244,7 +247,7 @@ BAD_EVALUATIONS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_EVALUATIONS)
-def test_data_that_cannot_measure_is_named(name: str, save: Callable[..., Path]) -> None:
+def test_data_that_cannot_measure_is_named(name: str, save: Callable[..., str]) -> None:
     arrays, expected = BAD_EVALUATIONS[name]
     with pytest.raises(CalibrationError) as raised:
         load_evaluation(save(**arrays), [IMAGE], PICTURES)
@@ -255,7 +258,10 @@ def test_data_that_cannot_measure_is_named(name: str, save: Callable[..., Path])
 @pytest.mark.parametrize(
     ("arrays", "expected"),
     [
-        ({"a": np.eye(2), "b": np.zeros(2, np.int32)}, "a: expected float32, received float64"),
+        (
+            {"a": np.eye(2, dtype=complex), "b": np.zeros(2, np.int32)},
+            "a: expected float32, received complex128",
+        ),
         (
             {"a": np.ones((2, 3), np.float32), "b": np.zeros(2, np.int32)},
             "a: expected shape (samples, 2), received (2, 3)",
@@ -267,14 +273,14 @@ def test_data_that_cannot_measure_is_named(name: str, save: Callable[..., Path])
     ],
 )
 def test_tensors_that_cannot_measure_are_named(
-    arrays: dict[str, Any], expected: str, save: Callable[..., Path]
+    arrays: dict[str, Any], expected: str, save: Callable[..., str]
 ) -> None:
     with pytest.raises(CalibrationError) as raised:
         load_evaluation(save(**arrays, label=np.array([0, 1])), PAIR, TENSORS)
     assert expected in raised.value.problems
 
 
-def test_constant_tensors_measure_as_well_as_any(save: Callable[..., Path]) -> None:
+def test_constant_tensors_measure_as_well_as_any(save: Callable[..., str]) -> None:
     """A constant calibrates nothing, but one held-out sample may well be constant."""
     arrays = {"a": np.zeros((1, 2), np.float32), "b": np.zeros(1, np.int32)}
     load_evaluation(save(**arrays, label=np.array([0])), PAIR, TENSORS)
