@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the manifest's form. A runtime refuses one it does not know."""
 
-SCHEMES = ("int8", "int16x8", "float16", "dynamic", "float32")
+SCHEMES = (
+    "int8",
+    "int8-float-io",
+    "int16x8",
+    "dynamic",
+    "weight-only-int8",
+    "weight-only-int4",
+    "float16",
+    "float32",
+)
 
 
 class Manifest:

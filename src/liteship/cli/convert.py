@@ -3,37 +3,71 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+import importlib.util
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from liteship.artifact import Postprocessing
-from liteship.cli.output import Json, console, print_json, print_table, progress_bars
+from liteship.cli.conversion_result import print_result, result_fields
+from liteship.cli.output import Json, console, print_json, progress_bars
 from liteship.config import Runtime, Scheme
 from liteship.errors import ConfigurationError
 from liteship.project import load_function
 
 if TYPE_CHECKING:
-    from liteship.convert import ConversionRequest, ConversionResult
+    from liteship.convert.request import ConversionRequest, ConversionResult
     from liteship.project import FunctionFolder
+
+_DATA = "a path, or module:callable"
 
 
 def command(
     name: Annotated[str, typer.Argument(help="The function, a folder in functions/.")],
     source: Annotated[
-        Path | None, typer.Option(help="Trained model: .keras, .h5 or float .tflite.")
+        str | None,
+        typer.Option(
+            help="Trained model: .keras, .h5, a SavedModel folder, .pt2, .pt, .onnx, float .tflite, or "
+            "module:factory of a PyTorch module."
+        ),
     ] = None,
-    calibration: Annotated[Path | None, typer.Option(help="Representative data set, .npz.")] = None,
-    evaluation: Annotated[Path | None, typer.Option(help="Held-out samples with labels, .npz.")] = None,
+    signature: Annotated[str | None, typer.Option(help="Of a SavedModel, which signature.")] = None,
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(help="[NAME=]1,224,224,3: what the source leaves open, batch included."),
+    ] = None,
+    calibration: Annotated[str | None, typer.Option(help=f"Representative data set: {_DATA}.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Calibration samples at most.", min=1)] = None,
+    evaluation: Annotated[str | None, typer.Option(help=f"Labelled held-out samples: {_DATA}.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="accuracy, top5, mae, mse, or module:callable.")
+    ] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="Accuracy that may be lost, 0-1.", min=0, max=1)
+        float | None, typer.Option(help="What may be lost, in the metric's unit.", min=0)
     ] = None,
     scheme: Annotated[
-        Scheme | None, typer.Option(help="int8: all of it; dynamic: weights only.")
+        Scheme | None, typer.Option(help="auto: the smallest that keeps the budget.")
+    ] = None,
+    repair: Annotated[
+        bool | None, typer.Option(help="Leave in float what the budget is lost by.")
+    ] = None,
+    prune: Annotated[
+        float | None, typer.Option(help="Part of the weights to set to zero.", min=0.01, max=0.99)
+    ] = None,
+    clusters: Annotated[
+        int | None, typer.Option(help="Distinct values of a weight tensor.", min=2, max=255)
+    ] = None,
+    fine_tune: Annotated[
+        str | None, typer.Option(help=f"Labelled samples to train further with: {_DATA}.")
     ] = None,
     compatible_with: Annotated[
         Runtime | None, typer.Option(help="The runtime that must run it.")
+    ] = None,
+    memory_limit_mib: Annotated[
+        int | None, typer.Option(help="Memory a converter may take.", min=1)
+    ] = None,
+    stage_timeout_s: Annotated[
+        float | None, typer.Option(help="Seconds a converter may be silent.", min=1)
     ] = None,
     json: Json = False,
 ) -> None:
@@ -45,113 +79,128 @@ def command(
     Examples:
         liteship convert digits
 
-        liteship convert digits --scheme dynamic --compatible-with tflite-runtime
+        liteship convert digits --scheme auto --max-drop 0.005
 
-        liteship convert digits --source runs/12/model.keras --max-drop 0.005
+        liteship convert digits --source runs/12/model.keras --prune 0.9 --fine-tune training.npz
     """
     overrides = {
         "source": source,
         "calibration": calibration,
+        "samples": samples,
         "evaluation": evaluation,
+        "metric": metric,
         "max_drop": max_drop,
         "scheme": scheme,
+        "repair": repair,
+        "prune": prune,
+        "clusters": clusters,
+        "training": fine_tune,
         "compatible_with": compatible_with,
+        "memory_limit_mib": memory_limit_mib,
+        "stage_timeout_s": stage_timeout_s,
     }
+    options = {"signature": signature, "input_shapes": _shapes(input_shape)}
     result = convert_function(
         load_function(name),
         quiet=json,
+        options={key: value for key, value in options.items() if value is not None},
         **{key: value for key, value in overrides.items() if value is not None},
     )
     if json:
-        print_json(_fields(result))
+        print_json(result_fields(result))
 
 
-def convert_function(function: FunctionFolder, *, quiet: bool, **overrides: Any) -> ConversionResult:
+def convert_function(
+    function: FunctionFolder, *, quiet: bool, options: dict[str, Any] | None = None, **overrides: Any
+) -> ConversionResult:
     """Converts what function.toml describes, with progress and a closing table.
 
     Args:
         function: The function whose artifact to make.
         quiet: Print nothing.
-        overrides: Fields of `ConversionRequest` that replace what function.toml says.
+        options: Fields of `ExportOptions` that replace what function.toml says.
+        overrides: Fields of `ConversionRequest` that replace it.
     """
-    try:
-        from liteship.convert import ConversionRequest, convert_model
-        from liteship.convert.child import STAGES
-    except ImportError as error:
+    if importlib.util.find_spec("numpy") is None:
         raise ConfigurationError(
             "extra-missing",
-            f"converting needs a package that is not installed: {error.name}",
+            "converting needs a package that is not installed: numpy",
             hint="pip install 'liteship[convert,tool]'",
-        ) from error
+        )
+    from liteship.convert.child import STAGES
+    from liteship.convert.pipeline import convert_model
+
+    request = dataclasses.replace(_request(function, options or {}), **overrides)
+    stages = STAGES | {"evaluate": "measuring the result", "repair": "searching for a repair"}
+    with progress_bars(stages, quiet=quiet) as progress:
+        result = convert_model(request, progress, say=_say if not quiet else _nothing)
+    if not quiet:
+        print_result(request, result)
+    return result
+
+
+def _request(function: FunctionFolder, options: dict[str, Any]) -> ConversionRequest:
+    from liteship.convert.request import ConversionRequest
+    from liteship.convert.sources.exported import ExportOptions
+
     config, model = function.config, function.config.model
-    request = ConversionRequest(
+
+    def located(reference: str | None) -> str | None:
+        """A path from function.toml starts there; `module:callable` is none."""
+        return reference if reference is None or ":" in reference else str(function.folder / reference)
+
+    export = ExportOptions(
+        signature=model.signature, input_shapes=model.input_shapes, channel_last=model.channel_last
+    )
+    return ConversionRequest(
         name=config.name,
         version=config.version,
-        source=function.folder / model.source,
-        calibration=function.folder / model.calibration,
-        evaluation=function.folder / model.evaluation if model.evaluation else None,
+        source=str(located(model.source)),
+        options=dataclasses.replace(export, **options),
+        calibration=str(located(model.calibration)),
+        evaluation=located(model.evaluation),
+        training=located(model.fine_tune),
+        folder=function.folder,
+        samples=model.samples,
+        metric=model.metric,
         max_drop=model.max_drop,
         scheme=model.scheme,
         compatible_with=model.compatible_with,
+        repair=model.repair,
+        prune=model.prune,
+        clusters=model.clusters,
         preprocessing=config.preprocessing(),
         postprocessing=Postprocessing(
             config.output.activation, config.output.labels, config.output.top_k
         ),
         output=function.model_folder,
     )
-    request = dataclasses.replace(request, **overrides)
-    with progress_bars(STAGES | {"evaluate": "measuring the result"}, quiet=quiet) as progress:
-        result = convert_model(request, progress)
-    if not quiet:
-        _print(request, result)
-    return result
 
 
-def _print(request: ConversionRequest, result: ConversionResult) -> None:
-    accuracy, quantized_bytes = result.accuracy, result.manifest.size_bytes
-    print_table(
-        f"{request.name} version {request.version}",
-        ("model", "bytes", "of float32", "held-out accuracy"),
-        [
-            (
-                request.source.name,
-                result.source_bytes,
-                "",
-                accuracy.source if accuracy else "not measured",
-            ),
-            ("float32 .tflite", result.float_bytes, "100.0%", ""),
-            (
-                f"{request.scheme} .tflite",
-                quantized_bytes,
-                f"{quantized_bytes / result.float_bytes:.1%}",
-                accuracy.artifact if accuracy else "not measured",
-            ),
-        ],
-    )
-    if accuracy:
-        console.print(
-            f"The result was measured through the deployed predictor on {accuracy.samples} "
-            f"held-out samples; it lost {max(accuracy.drop, 0):.4f}, {request.max_drop:g} is allowed."
-        )
-    else:
-        console.print(
-            "Accuracy was [bold]not measured[/bold]: give --evaluation. On the calibration set the "
-            f"outputs' cosine similarity to the source model's is {result.similarity:.4f}."
-        )
+def _shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | None:
+    if texts is None:
+        return None
+    shapes = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        try:
+            shape = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            shape = ()
+        if not shape or min(shape) < 1:
+            raise ConfigurationError(
+                "input-shape",
+                f"--input-shape {text} is no shape",
+                expected="[NAME=]SIZE,SIZE,…, each at least 1, such as 1,224,224,3",
+                hint="give every dimension, the batch included",
+            )
+        shapes[name] = shape
+    return shapes
 
 
-def _fields(result: ConversionResult) -> dict[str, object]:
-    accuracy, quantized_bytes = result.accuracy, result.manifest.size_bytes
-    return {
-        "model": result.manifest.name,
-        "version": result.manifest.version,
-        "output": str(result.output),
-        "source_bytes": result.source_bytes,
-        "float_tflite_bytes": result.float_bytes,
-        "scheme": result.manifest.scheme,
-        "tflite_bytes": quantized_bytes,
-        "ratio": quantized_bytes / result.float_bytes,
-        "similarity": result.similarity,
-        "accuracy": accuracy
-        and {"samples": accuracy.samples, "source": accuracy.source, "artifact": accuracy.artifact},
-    }
+def _say(line: str) -> None:
+    console.print(line, markup=False)
+
+
+def _nothing(_line: str) -> None:
+    """Nobody reads."""

@@ -30,8 +30,19 @@ def _readable(location: str) -> str:
 Location = Annotated[str, Field(max_length=256), AfterValidator(_readable)]
 """Where artifacts are. A volume is mounted below /mnt: elsewhere it might hide what is in the image."""
 
-Scheme = Literal["int8", "dynamic"]
+Scheme = Literal[
+    "int8",
+    "int8-float-io",
+    "int16x8",
+    "dynamic",
+    "weight-only-int8",
+    "weight-only-int4",
+    "float16",
+    "float32",
+    "auto",
+]
 Runtime = Literal["litert", "tflite-runtime"]
+Shape = tuple[Annotated[int, Field(ge=1)], ...]
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "unit": ((0.0,), (255.0,)),
@@ -61,12 +72,21 @@ class ModelSection(Section):
     """`[model]`: the trained model and what its conversion must keep."""
 
     source: str
+    signature: str | None = None
+    input_shapes: dict[str, Shape] = Field(default={}, strict=False)
+    channel_last: bool = True
     location: Location = "image"
     scheme: Scheme = "int8"
     compatible_with: Runtime = "litert"
     calibration: str
+    samples: Annotated[int, Field(ge=1)] = 200
     evaluation: str | None = None
-    max_drop: Annotated[float, Field(ge=0, le=1)] = 0.01
+    metric: str = "accuracy"
+    max_drop: Annotated[float, Field(ge=0)] = 0.01
+    repair: bool = True
+    prune: Annotated[float, Field(gt=0, lt=1)] | None = None
+    clusters: Annotated[int, Field(ge=2, le=255)] | None = None
+    fine_tune: str | None = None
 
 
 class ImageInput(Section):

@@ -129,7 +129,8 @@ def run_artifact(
 def scores_of(predictor: Predictor, first_output: NDArray[np.float32]) -> NDArray[np.float32]:
     """The source's outputs, of shape (samples, …), with the activation that the predictor applies."""
     name = predictor.manifest.outputs[0].name
-    return _shaped([predictor.scores({name: row.ravel().tolist()}) for row in first_output], predictor)
+    rows = [predictor.scores({name: row.ravel().tolist()}) for row in first_output]
+    return _shaped(rows, predictor)
 
 
 def require_classes(evaluation: Evaluation, classes: int) -> None:
@@ -161,8 +162,8 @@ def over_budget(accuracy: Accuracy, max_drop: float, causes: Sequence[str] = ())
         expected=f"{metric.name} of {bound} {wanted:.4f} on {accuracy.samples} samples "
         f"({accuracy.source:.4f} {sign} max_drop {max_drop:g})",
         received=f"{accuracy.artifact:.4f}",
-        hint="calibrate with more representative samples, fine-tune with --fine-tune DATA, try --scheme "
-        "auto, or raise model.max_drop in function.toml",
+        hint="calibrate with more representative samples, fine-tune with --fine-tune DATA, try "
+        "--scheme auto, or raise model.max_drop in function.toml",
     )
 
 

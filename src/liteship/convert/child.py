@@ -190,7 +190,7 @@ class Child:
 
 
 def available_mib() -> int:
-    """Memory that processes can take without swapping, in MiB: Linux' estimate, or the cgroup's limit."""
+    """Memory that processes can take without swapping, in MiB: Linux' estimate, or the cgroup's."""
     found = [
         int(line.split()[1]) // 1024
         for line in Path("/proc/meminfo").read_text().splitlines()

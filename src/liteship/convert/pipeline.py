@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -83,14 +82,12 @@ def convert_model(
 
 def _check(request: ConversionRequest) -> SourceFormat:
     """Refuses what can be refused without a framework, before one is started."""
-    source_format = check_source(request.source)
-    for reference, purpose in (
-        (request.calibration, "calibration"),
-        (request.evaluation, "evaluation"),
-        (request.training, "fine-tune"),
-    ):
-        if reference is not None:
-            check_reference(reference, purpose)
+    source_format = check_source(Path(request.source))
+    check_reference(request.calibration, "calibration")
+    if request.evaluation is not None:
+        check_reference(request.evaluation, "evaluation")
+    if request.training is not None:
+        check_reference(request.training, "fine-tune")
     metric_named(request.metric, str(request.folder or ""))
     if request.scheme == AUTO and request.evaluation is None:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Where an artifact came from and how well it did: the manifest's `provenance`, without a clock in it."""
+"""Where an artifact came from and how well it did: the manifest's `provenance`, without a clock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def describe_origin(
         "liteship": __version__,
         "source": {
             "format": source_format,
-            "sha256": source_digest(request.source, source_format),
+            "sha256": source_digest(Path(request.source), source_format),
             "float_tflite_bytes": source.float_bytes,
         },
         "tools": tool_versions(),

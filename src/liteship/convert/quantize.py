@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 Ranges = dict[str, Any]
 """The quantizer's statistics, by tensor name."""
 
-_Operator = qtyping.TFLOperationName
-
 
 def calibrate(
     float_model: bytes,
@@ -129,25 +127,27 @@ def _recipes(
     recipes = recipe_manager.RecipeManager()
     if scheme == "float16":
         recipes.add_quantization_config(
-            ".*", _Operator.ALL_SUPPORTED, _FLOAT16, AlgorithmName.FLOAT_CASTING
+            ".*", qtyping.TFLOperationName.ALL_SUPPORTED, _FLOAT16, AlgorithmName.FLOAT_CASTING
         )
     else:
         recipes.load_quantization_recipe(_RECIPES[scheme]())
     if one_scale_for_dense:
-        dense = _Operator.FULLY_CONNECTED
+        dense = qtyping.TFLOperationName.FULLY_CONNECTED
         recipes.add_dynamic_config(".*", dense, 8, qtyping.QuantGranularity.TENSORWISE)
     for scope in left_in_float:
         if scope == BOUNDARY:
-            _leave(recipes, "", _Operator.INPUT)
+            _leave(recipes, "", qtyping.TFLOperationName.INPUT)
         else:
-            _leave(recipes, f"^{re.escape(scope)}$", _Operator.ALL_SUPPORTED)
+            _leave(recipes, f"^{re.escape(scope)}$", qtyping.TFLOperationName.ALL_SUPPORTED)
     if SCHEMES[scheme].float_boundary:
-        _leave(recipes, "", _Operator.INPUT)
-        _leave(recipes, "", _Operator.OUTPUT)
+        _leave(recipes, "", qtyping.TFLOperationName.INPUT)
+        _leave(recipes, "", qtyping.TFLOperationName.OUTPUT)
     return recipes
 
 
-def _leave(recipes: recipe_manager.RecipeManager, regex: str, operator: _Operator) -> None:
+def _leave(
+    recipes: recipe_manager.RecipeManager, regex: str, operator: qtyping.TFLOperationName
+) -> None:
     recipes.add_quantization_config(regex, operator, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 

@@ -15,6 +15,7 @@ from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from liteship.artifact import Preprocessing, TensorSpec

@@ -43,10 +43,6 @@ class _Search:
     def tries(self) -> int:
         return len(self._known)
 
-    @property
-    def is_spent(self) -> bool:
-        return self.tries >= MOST_TRIES
-
     def loss(self, left: Sequence[str]) -> float:
         key = tuple(left)
         if key not in self._known:
@@ -78,16 +74,16 @@ def _grow(operators: Sequence[str], search: _Search, max_drop: float) -> list[st
     """The shortest beginning of the model that keeps the budget, else the operators that help most."""
     # Longer steps further in: what harms most is near the input, where nothing is normalised yet
     count, step = 1, 1
-    while count <= len(operators) and not search.is_spent:
+    while count <= len(operators) and search.tries < MOST_TRIES:
         if search.loss(operators[:count]) <= max_drop:
             return list(operators[:count])
         count += step
         step = max(1, count // 8)
     left: list[str] = []
-    while not search.is_spent:
+    while search.tries < MOST_TRIES:
         best, best_loss = "", search.loss(left) if left else float("inf")
         for each in operators:
-            if search.is_spent:
+            if search.tries >= MOST_TRIES:
                 break
             if each not in left:
                 loss = search.loss(_ordered(operators, [*left, each]))
@@ -104,7 +100,7 @@ def _grow(operators: Sequence[str], search: _Search, max_drop: float) -> list[st
 def _shrink(left: list[str], search: _Search, max_drop: float) -> list[str]:
     """Without each operator that the budget does not need, the last one first."""
     for each in reversed(left):
-        if search.is_spent:
+        if search.tries >= MOST_TRIES:
             break
         fewer = [other for other in left if other != each]
         if fewer and search.loss(fewer) <= max_drop:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from liteship.convert.accuracy import Accuracy, Agreement
 
 CALIBRATION_SAMPLES = 200
-"""Samples used at most, unless told otherwise: the ranges of the digits model stop moving well before."""
+"""Samples used at most, unless told otherwise: the ranges of the digits model stop moving before."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from liteship.convert.sources import SourceFormat
 
     Arrays = Mapping[str, NDArray[np.generic]]
+    Outputs = Mapping[str, NDArray[np.float32]]
 
 FLOAT_TOLERANCE = 1e-2
-"""Part of the greatest output by which the float `.tflite` may differ from the source before it is refused:
-far above what other kernels' rounding does, far below what a wrong conversion does."""
+"""Part of the greatest output by which the float `.tflite` may differ from the source: far above what
+other kernels' rounding does, far below what a wrong conversion does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,8 @@ class Source:
     float_bytes: int
     output_names: tuple[str, ...]
     samples: Samples
-    calibration_outputs: Arrays
-    evaluation_outputs: Arrays | None
+    calibration_outputs: Outputs
+    evaluation_outputs: Outputs | None
     float_difference: float | None
 
 
@@ -150,20 +151,34 @@ def _read_specs(source: str, float_model: bytes) -> tuple[list[TensorSpec], tupl
 
 def _read_samples(request: ConversionRequest, specs: Sequence[TensorSpec]) -> Samples:
     preprocessing = request.preprocessing
-    places = {"seed": request.seed, "folder": request.folder}
     labels = request.postprocessing.labels
     calibration = load_calibration(
-        request.calibration, specs, preprocessing, samples=request.samples, **places
+        request.calibration,
+        specs,
+        preprocessing,
+        samples=request.samples,
+        seed=request.seed,
+        folder=request.folder,
     )
     evaluation, training = None, None
     classes = metric_named(request.metric, str(request.folder or "")).classes
     if request.evaluation is not None:
         evaluation = load_evaluation(
-            request.evaluation, specs, preprocessing, labels=labels, classification=classes, **places
+            request.evaluation,
+            specs,
+            preprocessing,
+            labels=labels,
+            classification=classes,
+            folder=request.folder,
         )
     if request.training is not None:
         training = load_training(
-            request.training, specs, preprocessing, labels=labels, classification=classes, **places
+            request.training,
+            specs,
+            preprocessing,
+            labels=labels,
+            classification=classes,
+            folder=request.folder,
         )
     return Samples(
         calibration=calibration,
@@ -173,7 +188,7 @@ def _read_samples(request: ConversionRequest, specs: Sequence[TensorSpec]) -> Sa
     )
 
 
-def _run_source(child: Child, folder: Path, name: str, inputs: Arrays) -> Arrays:
+def _run_source(child: Child, folder: Path, name: str, inputs: Arrays) -> Outputs:
     sent, received = folder / f"{name}-inputs.npz", folder / f"{name}-outputs.npz"
     np.savez(sent, **inputs)  # type: ignore[arg-type]  # names are the arguments
     child.ask("run", inputs=str(sent), outputs=str(received))
@@ -182,7 +197,7 @@ def _run_source(child: Child, folder: Path, name: str, inputs: Arrays) -> Arrays
         return {output: file[output] for output in file.files}
 
 
-def _compare(float_model: bytes, inputs: Arrays, wanted: Arrays) -> float:
+def _compare(float_model: bytes, inputs: Arrays, wanted: Outputs) -> float:
     """The greatest difference of the float `.tflite`'s outputs, on a few samples, from the source's."""
     few = {name: values[:20] for name, values in inputs.items()}
     found = run_float_model(float_model, few)

@@ -11,59 +11,83 @@ from liteship.artifact import Manifest, Postprocessing
 from liteship.convert.accuracy import (
     LEAST_SIMILARITY,
     Accuracy,
+    Agreement,
     cosine_similarity,
     encode_requests,
-    measure_artifact,
-    require_budget,
+    over_budget,
+    require_agreement,
     require_classes,
-    require_similarity,
+    run_artifact,
+    scores_of,
 )
 from liteship.convert.data import Evaluation
-from liteship.errors import AccuracyError, CalibrationError, ConversionError
+from liteship.convert.metrics import METRICS
+from liteship.errors import CalibrationError, ConversionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
-def accuracy(source: float, artifact: float) -> Accuracy:
-    return Accuracy(samples=100, source=source, artifact=artifact)
+def accuracy(source: float, artifact: float, metric: str = "accuracy") -> Accuracy:
+    return Accuracy(metric=METRICS[metric], samples=100, source=source, artifact=artifact)
 
 
 @pytest.mark.parametrize(
     ("source", "artifact"), [(0.9, 0.9), (0.9, 0.95), (0.9, 0.89), (0.99, 0.98), (1.0, 0.99)]
 )
 def test_a_loss_within_the_budget_passes(source: float, artifact: float) -> None:
-    require_budget(accuracy(source, artifact), 0.01)
+    assert accuracy(source, artifact).keeps(0.01)
 
 
-def test_a_loss_over_the_budget_is_refused_with_both_numbers() -> None:
-    with pytest.raises(AccuracyError) as raised:
-        require_budget(accuracy(0.95, 0.9), 0.01)
-    assert raised.value.reference == "accuracy-budget"
-    assert raised.value.expected == "at least 0.9400 on 100 samples (0.9500 minus max_drop 0.01)"
-    assert raised.value.received == "0.9000"
+@pytest.mark.parametrize(("source", "artifact"), [(0.95, 0.93), (0.9, 0.0), (0.9, float("nan"))])
+def test_a_loss_over_the_budget_does_not(source: float, artifact: float) -> None:
+    assert not accuracy(source, artifact).keeps(0.01)
+
+
+def test_an_error_that_grows_is_a_loss() -> None:
+    assert accuracy(2.0, 2.5, "mae").drop == 0.5
+    assert accuracy(2.0, 1.5, "mse").keeps(0)
+    assert not accuracy(2.0, 2.5, "mse").keeps(0.4)
+
+
+def test_the_refusal_tells_both_numbers_and_the_cause() -> None:
+    error = over_budget(accuracy(0.95, 0.9), 0.01, ["column 3 spans 0 to 4000"])
+    assert error.reference == "accuracy-budget"
+    assert error.expected == "accuracy of at least 0.9400 on 100 samples (0.9500 minus max_drop 0.01)"
+    assert error.received == "0.9000"
+    assert error.problems == ("column 3 spans 0 to 4000",)
+    assert "at most 2.1000" in str(over_budget(accuracy(2.0, 2.5, "mae"), 0.1).expected)
 
 
 def test_a_budget_that_is_no_number_lets_nothing_pass() -> None:
-    with pytest.raises(AccuracyError):
-        require_budget(accuracy(0.9, 0.9), float("nan"))
+    assert not accuracy(0.9, 0.9).keeps(float("nan"))
 
 
-def test_a_budget_of_everything_passes_everything() -> None:
-    require_budget(accuracy(1.0, 0.0), 1.0)
+def agreement(similarity: float) -> Agreement:
+    return Agreement(cosine_similarity=similarity, top1=1.0, max_error=0.0)
 
 
 @pytest.mark.parametrize("similarity", [LEAST_SIMILARITY, 1.0])
 def test_outputs_that_are_alike_pass(similarity: float) -> None:
-    require_similarity(similarity)
+    require_agreement(agreement(similarity))
 
 
 @pytest.mark.parametrize("similarity", [0.0, -1.0, LEAST_SIMILARITY - 0.001, float("nan")])
 def test_outputs_that_are_not_are_refused(similarity: float) -> None:
     with pytest.raises(ConversionError) as raised:
-        require_similarity(similarity)
+        require_agreement(agreement(similarity))
     assert raised.value.reference == "outputs-differ"
+
+
+def test_agreement_counts_the_same_best_classes() -> None:
+    source = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.4, 0]], np.float32)
+    artifact = np.array([[0.9, 0, 0], [0, 0.8, 0], [0, 0, 1], [0.4, 0.6, 0]], np.float32)
+    found = Agreement.of(artifact, source)
+    assert found.top1 == 0.75
+    assert found.max_error == pytest.approx(0.2)
+    single = Agreement.of(source[:, :1], source[:, :1])
+    assert (single.top1, single.max_error) == (None, 0)
 
 
 def test_similarity_is_the_cosine() -> None:
@@ -92,7 +116,7 @@ def artifact(artifact_folder: Path) -> Artifact:
     return Artifact.load(artifact_folder)
 
 
-def nothing(_stage: str, _done: int, _of: int) -> None:
+def nothing(_done: int, _of: int) -> None:
     """Whoever measures a few samples needs no progress."""
 
 
@@ -102,38 +126,48 @@ def held_out(digit_images: Any, samples: int = 50) -> Evaluation:
 
 
 @pytest.mark.parametrize("labels", [list("abcdefghij"), []])
-def test_the_share_of_right_answers_is_counted_through_the_predictor(
+def test_what_is_measured_is_what_the_predictor_answers(
     labels: list[str], artifact: Artifact, digit_images: Any
 ) -> None:
-    """With labels the class is the label's place, without it is the greatest output."""
     fields = {name: getattr(artifact.manifest, name) for name in Manifest.__slots__}
-    manifest = Manifest(**fields | {"postprocessing": Postprocessing(labels=labels)})
+    manifest = Manifest(**fields | {"postprocessing": Postprocessing(labels=labels, top_k=10)})
     predictor = Predictor(Artifact(manifest, artifact.model, artifact.golden_inputs))
     evaluation = held_out(digit_images)
-    outputs = [
-        predictor.predict(body, kind).fields for body, kind in encode_requests(evaluation, manifest)
-    ]
-    assert len(outputs) == 50
-    right = measure_artifact(predictor, evaluation, nothing)
-    shifted = Evaluation(inputs=evaluation.inputs, labels=(evaluation.labels + 1) % 10)
-    assert right > 0.9
-    assert measure_artifact(predictor, shifted, nothing) < 0.1
+    outputs = run_artifact(predictor, evaluation, nothing)
+    assert outputs.shape == (50, 10)
+    assert METRICS["accuracy"].compute(outputs, evaluation.labels) > 0.9
+    for row, (body, kind) in zip(outputs, encode_requests(evaluation, manifest), strict=True):
+        answer: Any = predictor.predict(body, kind).fields
+        if labels:
+            best = answer["predictions"][0]
+            assert best["label"] == labels[row.argmax()]
+            assert best["score"] == pytest.approx(float(row.max()))
+        else:
+            assert answer["outputs"][0]["data"] == pytest.approx(row.tolist())
+
+
+def test_the_sources_outputs_get_the_activation_of_the_answer(artifact: Artifact) -> None:
+    fields = {name: getattr(artifact.manifest, name) for name in Manifest.__slots__}
+    softmax = Manifest(**fields | {"postprocessing": Postprocessing("softmax", list("abcdefghij"))})
+    predictor = Predictor(Artifact(softmax, artifact.model, artifact.golden_inputs))
+    logits = np.random.default_rng(5).normal(size=(3, 10)).astype(np.float32)
+    exponents = np.exp(logits)
+    expected = exponents / exponents.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(scores_of(predictor, logits), expected, rtol=1e-5)
 
 
 def test_progress_is_told_for_every_sample(artifact: Artifact, digit_images: Any) -> None:
-    told: list[tuple[str, int, int]] = []
-    measure_artifact(
-        Predictor(artifact),
-        held_out(digit_images, 3),
-        lambda stage, done, of: told.append((stage, done, of)),
+    told: list[tuple[int, int]] = []
+    run_artifact(
+        Predictor(artifact), held_out(digit_images, 3), lambda done, of: told.append((done, of))
     )
-    assert told == [("evaluate", 1, 3), ("evaluate", 2, 3), ("evaluate", 3, 3)]
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_sample_that_cannot_be_sent_is_named(artifact: Artifact, digit_images: Any) -> None:
     predictor = Predictor(artifact, max_pixels=10)
     with pytest.raises(CalibrationError) as raised:
-        measure_artifact(predictor, held_out(digit_images, 1), nothing)
+        run_artifact(predictor, held_out(digit_images, 1), nothing)
     assert raised.value.reference == "evaluation-invalid"
     assert "sample 0" in raised.value.message
 

@@ -3,6 +3,6 @@
 A module that needs a framework is imported by the conversion's child process alone.
 """
 
-from liteship.convert.sources.files import check_source, source_digest
+from liteship.convert.sources.files import SourceFormat, check_source, source_digest
 
-__all__ = ["check_source", "source_digest"]
+__all__ = ["SourceFormat", "check_source", "source_digest"]

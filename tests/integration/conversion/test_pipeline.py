@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from tests.integration.conversion.requests import DATA, LABELS, request_from
 
 from liteship import Artifact, Predictor
 from liteship.artifact import Postprocessing, Preprocessing
-from liteship.convert import ConversionRequest, ConversionResult, convert_model
 from liteship.convert.child import STAGES
+from liteship.convert.pipeline import convert_model
 from liteship.errors import (
     AccuracyError,
     CalibrationError,
@@ -30,41 +29,7 @@ from liteship.runtime.interpreter import create_interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DATA = Path(__file__).parents[1] / "data"
-LABELS = [str(digit) for digit in range(10)]
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny trained model in every form, and its data sets."""
-    folder = tmp_path_factory.mktemp("sources")
-    subprocess.run(
-        [sys.executable, str(DATA / "make_source.py"), str(folder)], check=True, capture_output=True
-    )
-    return folder
-
-
-@pytest.fixture
-def request_for(sources: Path, tmp_path: Path) -> Callable[..., ConversionRequest]:
-    def make(source: str = "digits.tflite", **changes: Any) -> ConversionRequest:
-        return request_from(sources, tmp_path / "model", source, **changes)
-
-    return make
-
-
-def request_from(folder: Path, output: Path, source: str, **changes: Any) -> ConversionRequest:
-    request = ConversionRequest(
-        name="digits",
-        version="1",
-        source=folder / source,
-        calibration=folder / "calibration.npz",
-        evaluation=folder / "evaluation.npz",
-        max_drop=0.05,
-        preprocessing=Preprocessing("image", "L", mean=[0.0], std=[255.0]),
-        postprocessing=Postprocessing(labels=LABELS),
-        output=output,
-    )
-    return dataclasses.replace(request, **changes)
+    from liteship.convert.request import ConversionRequest, ConversionResult
 
 
 def nothing(_stage: str, _done: int, _of: int) -> None:
@@ -103,9 +68,10 @@ def test_a_keras_model_becomes_a_proven_int8_artifact(converted: Any, sources: P
     assert artifact.manifest.scheme == "int8"
     assert {spec.dtype for spec in (*artifact.manifest.inputs, *artifact.manifest.outputs)} == {"int8"}
     assert len(artifact.model) < result.float_bytes
-    assert result.float_bytes == (sources / "digits.tflite").stat().st_size
+    # Names of tensors apart, what TensorFlow's converter makes of the Keras model itself
+    assert abs(result.float_bytes - (sources / "digits.tflite").stat().st_size) < 100
     assert result.source_bytes == (sources / "digits.keras").stat().st_size
-    assert result.similarity > 0.99
+    assert result.agreement.cosine_similarity > 0.99
     assert result.accuracy is not None
     assert result.accuracy.samples == 200
     assert result.accuracy.source > 0.8
@@ -119,7 +85,7 @@ def test_a_keras_model_becomes_a_proven_int8_artifact(converted: Any, sources: P
 def test_progress_is_told_stage_by_stage(converted: Any) -> None:
     _, told = converted
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == [*STAGES, "evaluate"]
+    assert stages == ["load", "float", "compare", "calibrate", "quantize", "evaluate"]
     assert [done for stage, done, _ in told if stage == "calibrate"] == list(range(1, 61))
 
 
@@ -171,8 +137,8 @@ def test_a_model_of_two_tensors_is_converted_and_measured(
 ) -> None:
     request = request_for(
         source=source,
-        calibration=sources / "pair-calibration.npz",
-        evaluation=sources / "pair-evaluation.npz",
+        calibration=str(sources / "pair-calibration.npz"),
+        evaluation=str(sources / "pair-evaluation.npz"),
         max_drop=0.2,
         preprocessing=Preprocessing("tensor"),
         postprocessing=Postprocessing(),
@@ -211,7 +177,7 @@ def test_a_tensor_that_stays_in_float_is_named(
     error = refusal(
         request_for(
             source=str(source),
-            calibration=tmp_path / "pair.npz",
+            calibration=str(tmp_path / "pair.npz"),
             evaluation=None,
             preprocessing=Preprocessing("tensor"),
             postprocessing=Postprocessing(),
@@ -227,7 +193,7 @@ def test_a_loss_over_the_budget_leaves_the_older_artifact_as_it_was(
 ) -> None:
     """Calibrated on the darkest pixels, the model is blind: alike there, wrong on real pictures."""
     result, _ = converted
-    request = request_for(calibration=tmp_path / "dark.npz", max_drop=0.01)
+    request = request_for(calibration=str(tmp_path / "dark.npz"), max_drop=0.01, repair=False)
     with np.load(sources / "calibration.npz") as file:
         np.savez(request.calibration, image=file["image"] / 50)
     Artifact.load(result.output).save(request.output)
@@ -241,7 +207,7 @@ def test_a_loss_over_the_budget_leaves_the_older_artifact_as_it_was(
 def test_labels_that_do_not_fit_the_model_are_refused(
     request_for: Callable[..., ConversionRequest],
 ) -> None:
-    error = refusal(request_for(postprocessing=Postprocessing(labels=LABELS[:9])))
+    error = refusal(request_for(evaluation=None, postprocessing=Postprocessing(labels=LABELS[:9])))
     assert isinstance(error, ConversionError)
     assert error.reference == "manifest-contradiction"
     assert "9 labels for 10 outputs" in error.problems
@@ -292,7 +258,7 @@ def test_calibration_data_that_cannot_calibrate_is_told_through_the_child(
 ) -> None:
     bad = np.full((5, 8, 8, 1), np.nan, np.float32)
     np.savez(tmp_path / "nan.npz", image=bad)
-    error = refusal(request_for(calibration=tmp_path / "nan.npz"))
+    error = refusal(request_for(calibration=str(tmp_path / "nan.npz")))
     assert isinstance(error, CalibrationError)
     assert error.reference == "calibration-invalid"
     assert error.problems == ("image: 320 of 320 values are NaN or infinite",)
@@ -306,7 +272,7 @@ def test_evaluation_data_of_another_form_is_told_through_the_child(
         image = file["image"]
     path = sources / "floats.npz"
     np.savez(path, image=image, label=np.zeros(len(image), int))
-    error = refusal(request_for(evaluation=path))
+    error = refusal(request_for(evaluation=str(path)))
     assert isinstance(error, CalibrationError)
     assert error.reference == "evaluation-invalid"
     assert "uint8" in error.problems[0]
@@ -317,9 +283,9 @@ def test_labels_beyond_the_models_classes_are_told(
 ) -> None:
     with np.load(sources / "evaluation.npz") as file:
         np.savez(sources / "from-one.npz", image=file["image"], label=file["label"] + 1)
-    error = refusal(request_for(evaluation=sources / "from-one.npz"))
+    error = refusal(request_for(evaluation=str(sources / "from-one.npz")))
     assert isinstance(error, CalibrationError)
-    assert error.received == "label 10"
+    assert any("10" in problem for problem in error.problems)
 
 
 def worker_pid() -> int:
@@ -331,7 +297,7 @@ def worker_pid() -> int:
                 parent = int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1])
             except OSError:  # it ended meanwhile
                 continue
-            if parent == os.getpid() and b"liteship.convert.worker" in command:
+            if parent == os.getpid() and b"liteship.convert.workers" in command:
                 return int(entry.name)
     pytest.fail("the conversion has no child process")
 
