@@ -124,8 +124,12 @@ class _Collected:
                 _require_picture(name, picture)
             return pictures
         rows = _rows(values, name)
+        together = [*self._inputs[name][:1], *rows]
         if not self._query.takes_pictures:
-            _require_alike(name, [*self._inputs[name][:1], *rows])
+            _require_alike(name, together)
+        elif len({row.shape for row in together}) > 1:
+            for picture in together:
+                _require_picture(name, picture)
         return rows
 
 
@@ -230,9 +234,8 @@ def _importable(folder: Path | None) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        for name in set(sys.modules) - before:
-            if _stands_in(name, places):
-                del sys.modules[name]
+        for name in [each for each in set(sys.modules) - before if _stands_in(each, places)]:
+            del sys.modules[name]
 
 
 def _stands_in(name: str, places: Sequence[Path]) -> bool:

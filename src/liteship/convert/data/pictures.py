@@ -175,7 +175,10 @@ def _decoded(image: Image, mode: str) -> NDArray[np.uint8]:
 
 
 def _pictures_below(folder: Path) -> Iterator[Path]:
-    """Files that begin or end as pictures do; hidden ones are an operating system's own."""
+    """Files that end as pictures do, or begin so and have no suffix.
+
+    Hidden ones are an operating system's own.
+    """
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -185,7 +188,7 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
 
 
 def _begins_so(path: Path) -> bool:
-    if not path.is_file():
+    if path.suffix or not path.is_file():
         return False
     try:
         with open(path, "rb") as file:
@@ -195,18 +198,20 @@ def _begins_so(path: Path) -> bool:
     return any(each.matches(first) for each in FORMATS.values())
 
 
-def _labels(folder: Path, found: list[Path], query: Query) -> tuple[NDArray[np.int64], list[str]]:
+def _labels(
+    folder: Path, found: list[Path], query: Query
+) -> tuple[NDArray[np.int64] | None, list[str]]:
     if not query.classification:
-        return np.zeros(len(found), np.int64), [
-            "class folders cannot tell the numbers of a regression: use .npz or .csv"
-        ]
+        return None, ["class folders cannot tell the numbers of a regression: use .npz or .csv"]
     places = [path.relative_to(folder).parts for path in found]
     loose = [as_text(parts[0]) for parts in places if len(parts) == 1]
     names = sorted({parts[0] for parts in places if len(parts) > 1})
     problems = [f"{name}: lies outside every class folder" for name in shortened(loose)]
     classes, unknown = class_of_names(names, query.classes, sort_alone=True)
     problems += [f"class folder {line}" for line in unknown]
-    return np.array([classes.get(parts[0], -1) for parts in places], np.int64), problems
+    if problems:
+        return None, problems
+    return np.array([classes[parts[0]] for parts in places], np.int64), []
 
 
 def _no_pictures(folder: Path, purpose: Purpose) -> CalibrationError:
