@@ -37,6 +37,8 @@ _SUFFIXES = re.compile(
 class PictureFiles(Sequence["NDArray[np.uint8]"]):
     """Pictures, each decoded when it is asked for: a thousand photographs decoded fill the memory.
 
+    `paths` leads to the files themselves, which are what callers send.
+
     Args:
         paths: The files.
         mode: Pillow's mode: `L` gives arrays of shape (height, width), `RGB` (height, width, 3).
@@ -67,15 +69,15 @@ class PictureFiles(Sequence["NDArray[np.uint8]"]):
                 hint="leave the files alone while they are read",
             ) from error
 
-    def problems(self) -> list[str]:
-        """Decodes every picture, and says which cannot be."""
+    def decoded(self, problems: list[str]) -> Iterator[NDArray[np.uint8]]:
+        """Decodes one picture after the other; those that cannot be are told in `problems`."""
         found = []
         for path in self.paths:
             try:
-                decode(path, self._mode)
+                yield decode(path, self._mode)
             except ValueError as error:
                 found.append(f"{as_text(path)}: {error}")
-        return shortened(found)
+        problems += shortened(found)
 
 
 def check_folder(folder: Path, purpose: Purpose) -> None:
@@ -107,9 +109,7 @@ def read_folder(folder: Path, query: Query) -> Raw:
         labels = None if labels is None else labels[chosen]
     mode = "L" if query.preprocessing.color == "L" else "RGB"
     pictures = PictureFiles(found, mode, query.purpose)
-    return Raw(
-        inputs={query.names[0]: pictures}, labels=labels, problems=[*problems, *pictures.problems()]
-    )
+    return Raw(inputs={query.names[0]: pictures}, labels=labels, problems=problems)
 
 
 def picture_input_problems(query: Query) -> list[str]:
