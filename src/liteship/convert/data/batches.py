@@ -136,6 +136,8 @@ class _Collected:
 def _divided(batch: object, query: Query) -> tuple[Mapping[str, Any], Any]:
     """A batch's inputs by name, and its labels where there are any."""
     names, labels = query.names, None
+    if isinstance(batch, list) and len(batch) == 2 and all(map(_is_part, batch)):
+        batch = tuple(batch)  # as PyTorch's DataLoader gives pairs
     if isinstance(batch, tuple):
         if len(batch) != 2:
             msg = f"expected (inputs, labels), received a tuple of {len(batch)}"
@@ -156,6 +158,10 @@ def _divided(batch: object, query: Query) -> tuple[Mapping[str, Any], Any]:
         msg = "expected (inputs, labels), received no labels"
         raise _Unusable(msg)
     return batch, labels
+
+
+def _is_part(values: object) -> bool:
+    return isinstance(values, Mapping) or hasattr(values, "shape")
 
 
 def _array(values: Any, name: str) -> NDArray[Any]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _HINT = "write it in UTF-8 with a first line of column names, as csv.writer or pandas' to_csv do"
 _SEPARATORS = ",;\t"
 _LONGEST_LINE = 1_000_000
+_OBJECT_BYTES = 72
+"""Of a Python number or short text, and its place in a list."""
 
 
 @dataclass(kw_only=True)
@@ -97,6 +99,9 @@ def _rows(file: TextIO) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
         first, line = file.readline(_LONGEST_LINE), line + 1
         if not first:
             return [], iter(())
+    if len(first) == _LONGEST_LINE:
+        msg = "its first line has no end"
+        raise ValueError(msg)
     separator = max(_SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each))))
     reader = csv.reader(itertools.chain([first], file), delimiter=separator, strict=True)
     header = [name.strip() for name in next(reader)]
@@ -116,7 +121,10 @@ def _read(
             columns[place] = _number_column(header[place], whole=False)
     appends = [(place, column.append) for place, column in columns.items()]
     ragged = []
-    for line, row in rows:
+    row_bytes = sum(8 if isinstance(each.values, array) else _OBJECT_BYTES for each in columns.values())
+    for count, (line, row) in enumerate(rows):
+        if count % 10_000 == 0:
+            require_size(count * row_bytes, "the table", query.purpose)
         if len(row) != len(header):
             ragged.append(f"line {line}: {len(row)} cells, the first line names {len(header)}")
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from liteship.convert.data.classes import class_of_names
-from liteship.convert.data.samples import Raw, as_text, choose, shortened
+from liteship.convert.data.samples import Raw, as_text, choose, shortened, unreadable
 from liteship.errors import CalibrationError
 from liteship.runtime.codecs.image import _EIGHT_BIT_MODES as EIGHT_BIT_MODES
 from liteship.runtime.codecs.image import FORMATS
@@ -86,7 +86,11 @@ def check_folder(folder: Path, purpose: Purpose) -> None:
     Raises:
         CalibrationError: `…-missing`.
     """
-    if next(_pictures_below(folder), None) is None:
+    try:
+        first = next(_pictures_below(folder), None)
+    except OSError as error:
+        raise _closed(folder, purpose, error) from error
+    if first is None:
         raise _no_pictures(folder, purpose)
 
 
@@ -99,7 +103,10 @@ def read_folder(folder: Path, query: Query) -> Raw:
     model_problems = picture_input_problems(query)
     if model_problems:
         return Raw(inputs={}, problems=model_problems)
-    found = sorted(_pictures_below(folder))
+    try:
+        found = sorted(_pictures_below(folder))
+    except OSError as error:
+        raise _closed(folder, query.purpose, error) from error
     if not found:
         raise _no_pictures(folder, query.purpose)
     labels, problems = _labels(folder, found, query) if query.is_labelled else (None, [])
@@ -178,13 +185,20 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
     """Files that end as pictures do, or begin so and have no suffix.
 
     Hidden ones are an operating system's own.
+
+    Raises:
+        OSError: A folder cannot be listed.
     """
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(place, name)
             if not name.startswith(".") and (_SUFFIXES.fullmatch(path.suffix) or _begins_so(path)):
                 yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _begins_so(path: Path) -> bool:
@@ -212,6 +226,11 @@ def _labels(
     if problems:
         return None, problems
     return np.array([classes[parts[0]] for parts in places], np.int64), []
+
+
+def _closed(folder: Path, purpose: Purpose, error: OSError) -> CalibrationError:
+    hint = "make every folder below it readable"
+    return unreadable(as_text(folder), purpose, "a folder of pictures", str(error), hint)
 
 
 def _no_pictures(folder: Path, purpose: Purpose) -> CalibrationError:

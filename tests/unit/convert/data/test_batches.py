@@ -57,6 +57,7 @@ CALIBRATIONS = {
     "arrays": "yield np.eye(2); yield np.ones((1, 2))",
     "dictionaries": "yield {'x': np.eye(2)}; yield {'x': np.ones((1, 2))}",
     "nested lists": "yield [[1, 0], [0, 1]]; yield [[1, 1]]",
+    "pairs as PyTorch's DataLoader gives them": "yield [np.eye(2), np.zeros(2)]; yield [[1, 1]]",
     "with labels that nobody asked for": "yield np.eye(2), [0, 1]; yield {'x': [[1, 1]], 'label': [1]}",
     "a list of batches": "return [np.eye(2), np.ones((1, 2))]",
     "an iterator": "return iter([np.eye(2), np.ones((1, 2))])",
@@ -116,6 +117,7 @@ def test_one_without_an_end_fills_no_memory(write: Write, monkeypatch: pytest.Mo
         "yield np.eye(2), [1, 0]",
         "yield {'x': np.eye(2)}, np.array(['dog', 'cat'])",
         "yield {'x': np.eye(2), 'label': [1, 0]}",
+        "yield [{'x': np.eye(2)}, np.array([1, 0])]",
         "yield np.eye(2)[:1], [1]; yield np.eye(2)[1:], [0]",
     ],
 )

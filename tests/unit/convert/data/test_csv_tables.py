@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from liteship.artifact import Preprocessing, TensorSpec
-from liteship.convert.data import check_reference, load_calibration, load_evaluation, load_training
+from liteship.convert.data import (
+    check_reference,
+    load_calibration,
+    load_evaluation,
+    load_training,
+    samples,
+)
 from liteship.errors import CalibrationError
 
 if TYPE_CHECKING:
@@ -240,6 +246,7 @@ UNREADABLE = {
     "an open quote": b'a,b,c\n1,2,"3\n',
     "an open quote in the first line": b'a,b,"c\n1,2,3\n',
     "a cell without end": b"a,b,c\n1,2," + b"9" * 200_000,
+    "a line without end": b"a," * 600_000,
     "a picture": b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d",
 }
 
@@ -249,6 +256,15 @@ def test_what_is_no_table_cannot_be_read(name: str, save: Callable[[bytes], str]
     error = refusal(load_calibration, save(UNREADABLE[name]), ROWS, TENSORS)
     assert error.reference == "calibration-unreadable"
     assert "UTF-8" in error.hint
+
+
+def test_a_table_fills_no_memory(save: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "MAX_BYTES", 200_000)
+    path = save("a,b,c\n" + "1,2,3\n" * 12_000)
+    check_reference(path, "calibration")
+    assert refusal(load_calibration, path, ROWS, TENSORS).reference == "calibration-too-large"
+    error = refusal(check_reference, save("a,b,c\n" + "1,2,3\n" * 40_000), "calibration")
+    assert error.reference == "calibration-too-large"
 
 
 def test_a_table_cut_or_damaged_anywhere_is_refused_or_read(save: Callable[[bytes], str]) -> None:

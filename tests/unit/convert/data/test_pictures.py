@@ -256,6 +256,12 @@ def test_a_folder_without_pictures_is_told(purpose: Any, tmp_path: Path) -> None
     assert refusal(load_calibration, str(tmp_path), [SPEC], RGB).reference == "calibration-missing"
 
 
+def test_a_folder_that_cannot_be_listed_is_not_left_out(tmp_path: Path) -> None:
+    error = refusal(pictures.check_folder, tmp_path / "gone", "evaluation")
+    assert error.reference == "evaluation-unreadable"
+    assert "No such file or directory" in error.message
+
+
 def test_pictures_that_vanish_while_they_are_read_are_told(folder: Path) -> None:
     files = load_evaluation(str(folder), [SPEC], RGB, labels=CLASSES).inputs["image"]
     assert len(files[1:3]) == 2
