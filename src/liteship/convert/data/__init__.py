@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from liteship.convert.data.archives import read_arrays
 from liteship.convert.data.loading import load_calibration, load_evaluation, load_training
+from liteship.convert.data.pictures import PictureFiles
 from liteship.convert.data.ranges import range_causes, scale_warnings
 from liteship.convert.data.references import DataReference, check_reference
 from liteship.convert.data.samples import Arrays, Evaluation, Pictures, Purpose, Samples, Training
@@ -19,6 +20,7 @@ __all__ = [
     "Arrays",
     "DataReference",
     "Evaluation",
+    "PictureFiles",
     "Pictures",
     "Purpose",
     "Samples",

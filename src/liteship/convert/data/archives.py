@@ -60,6 +60,9 @@ def read_arrays(path: Path, purpose: Purpose) -> Arrays:
 def read_npz(path: Path, query: Query) -> Raw:
     """Arrays by input name, and `label`. Calibration data may have labels, too: they are left out."""
     inputs = read_arrays(path, query.purpose)
+    if query.is_labelled and LABEL in query.names:
+        problem = f"an input named {LABEL} cannot be told from the labels; use module:callable"
+        return Raw(inputs={}, problems=[problem])
     if query.is_labelled or LABEL not in query.names:
         labels = inputs.pop(LABEL, None)
         return Raw(inputs=inputs, labels=labels if query.is_labelled else None)

@@ -124,14 +124,20 @@ class _Collected:
                 _require_picture(name, picture)
             return pictures
         rows = _rows(values, name)
+        together = [*self._inputs[name][:1], *rows]
         if not self._query.takes_pictures:
-            _require_alike(name, [*self._inputs[name][:1], *rows])
+            _require_alike(name, together)
+        elif len({row.shape for row in together}) > 1:
+            for picture in together:
+                _require_picture(name, picture)
         return rows
 
 
 def _divided(batch: object, query: Query) -> tuple[Mapping[str, Any], Any]:
     """A batch's inputs by name, and its labels where there are any."""
     names, labels = query.names, None
+    if isinstance(batch, list) and len(batch) == 2 and all(map(_is_part, batch)):
+        batch = tuple(batch)  # as PyTorch's DataLoader gives pairs
     if isinstance(batch, tuple):
         if len(batch) != 2:
             msg = f"expected (inputs, labels), received a tuple of {len(batch)}"
@@ -152,6 +158,10 @@ def _divided(batch: object, query: Query) -> tuple[Mapping[str, Any], Any]:
         msg = "expected (inputs, labels), received no labels"
         raise _Unusable(msg)
     return batch, labels
+
+
+def _is_part(values: object) -> bool:
+    return isinstance(values, Mapping) or hasattr(values, "shape")
 
 
 def _array(values: Any, name: str) -> NDArray[Any]:
@@ -230,9 +240,8 @@ def _importable(folder: Path | None) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        for name in set(sys.modules) - before:
-            if _stands_in(name, places):
-                del sys.modules[name]
+        for name in [each for each in set(sys.modules) - before if _stands_in(each, places)]:
+            del sys.modules[name]
 
 
 def _stands_in(name: str, places: Sequence[Path]) -> bool:

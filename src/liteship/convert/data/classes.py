@@ -39,7 +39,8 @@ def read_labels(values: NDArray[np.generic], query: Query) -> Labels:
         one_hot = "; one-hot labels: label.argmax(axis=1)" if values.ndim == 2 else ""
         return None, [f"{LABEL}: expected integers of shape (samples,), received {kind}{one_hot}"]
     if values.dtype.kind in "US":
-        return _named(np.char.strip(values.astype(np.str_)), query.classes)
+        text = np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
+        return _named(np.char.strip(text.astype(np.str_)), query.classes)
     if values.dtype.kind not in "iu":
         return None, [
             (

@@ -7,6 +7,7 @@ named for their input: `NAME`, or `NAME.0`, `NAME.1`, … for one of several fea
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,7 @@ def assemble(
 
 def _header_problems(header: Sequence[str]) -> list[str]:
     problems = []
-    twice = sorted({name for name in header if name and list(header).count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
     if twice:
         problems.append(f"the columns {listed(twice)} are named twice")
     nameless = [str(place) for place, name in enumerate(header) if not name]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import math
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 _HINT = "write it in UTF-8 with a first line of column names, as csv.writer or pandas' to_csv do"
 _SEPARATORS = ",;\t"
+_LONGEST_LINE = 1_000_000
+_OBJECT_BYTES = 72
+"""Of a Python number or short text, and its place in a list."""
 
 
 @dataclass(kw_only=True)
@@ -89,18 +94,19 @@ def _open(path: Path) -> TextIO:
 
 def _rows(file: TextIO) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """The columns' names, and every row that is not empty with its line number."""
-    first = ""
-    skipped = 0
+    first, line = "", 0
     while not first.strip():
-        first = file.readline(1_000_000)
+        first, line = file.readline(_LONGEST_LINE), line + 1
         if not first:
             return [], iter(())
-        skipped += 1
+    if len(first) == _LONGEST_LINE:
+        msg = "its first line has no end"
+        raise ValueError(msg)
     separator = max(_SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each))))
-    header = [name.strip() for name in next(csv.reader([first], delimiter=separator, strict=True))]
-    reader = csv.reader(file, delimiter=separator, strict=True)
+    reader = csv.reader(itertools.chain([first], file), delimiter=separator, strict=True)
+    header = [name.strip() for name in next(reader)]
     return header, (
-        (reader.line_num + skipped, row) for row in reader if any(cell.strip() for cell in row)
+        (reader.line_num + line - 1, row) for row in reader if any(cell.strip() for cell in row)
     )
 
 
@@ -115,7 +121,10 @@ def _read(
             columns[place] = _number_column(header[place], whole=False)
     appends = [(place, column.append) for place, column in columns.items()]
     ragged = []
-    for line, row in rows:
+    row_bytes = sum(8 if isinstance(each.values, array) else _OBJECT_BYTES for each in columns.values())
+    for count, (line, row) in enumerate(rows):
+        if count % 10_000 == 0:
+            require_size(count * row_bytes, "the table", query.purpose)
         if len(row) != len(header):
             ragged.append(f"line {line}: {len(row)} cells, the first line names {len(header)}")
             continue
@@ -139,9 +148,9 @@ def _number(cell: str) -> float:
 def _whole_number(cell: str) -> float:
     try:
         number = int(cell) if "_" not in cell else _number(cell)
-    except ValueError:
-        return _number(cell)
-    if not -(2**63) <= number < 2**64:
+    except ValueError:  # a fraction, or thousands of digits
+        number = _number(cell)
+    if not math.isnan(number) and not -(2**63) <= number < 2**64:
         raise ValueError
     return number
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -69,12 +70,8 @@ def load_calibration(
         folder=folder,
     )
     raw = _read(reference, query)
-    given = {name: each for name, each in raw.inputs.items() if isinstance(each, PictureFiles)}
-    if given and not raw.problems:
-        arrays: Mapping[str, Samples] = _normalized(given, query)
-    else:
-        arrays = raw.inputs
-    problems = [*raw.problems, *_name_problems(raw, query), *_length_problems(arrays, None)]
+    problems = [*raw.problems, *_name_problems(raw, query), *_length_problems(raw.inputs, None)]
+    arrays = _normalized(raw.inputs, query, problems) if _holds_files(raw.inputs) else raw.inputs
     checked: Arrays = {}
     for spec in specs:
         array = arrays.get(spec.name)
@@ -165,12 +162,15 @@ def load_training(  # noqa: PLR0913  # as above
         seed=seed,
         folder=folder,
     )
-    if query.takes_pictures:
-        _require(picture_input_problems(query), reference, query.purpose)
+    if not query.takes_pictures:
+        labelled = _labelled(reference, query)
+        return Training(inputs=cast("Arrays", labelled.inputs), labels=labelled.labels)
+    _require(picture_input_problems(query), reference, query.purpose)
     labelled = _labelled(reference, query)
-    if query.takes_pictures:
-        return Training(inputs=_normalized(labelled.inputs, query), labels=labelled.labels)
-    return Training(inputs=cast("Arrays", labelled.inputs), labels=labelled.labels)
+    problems: list[str] = []
+    inputs = _normalized(labelled.inputs, query, problems)
+    _require(problems, reference, query.purpose)
+    return Training(inputs=inputs, labels=labelled.labels)
 
 
 def _read(reference: DataReference, query: Query) -> Raw:
@@ -197,6 +197,8 @@ def _labelled(reference: DataReference, query: Query) -> Evaluation:
         if values is None or not _count(values):
             continue
         if not isinstance(values, np.ndarray):
+            if isinstance(values, PictureFiles) and query.purpose == "evaluation":
+                deque(values.decoded(problems), maxlen=0)
             checked[spec.name] = values
             continue
         converted, found = (
@@ -212,12 +214,24 @@ def _labelled(reference: DataReference, query: Query) -> Evaluation:
     return Evaluation(inputs=inputs, labels=cast("NDArray[Any]", labels))
 
 
-def _normalized(inputs: Mapping[str, Samples], query: Query) -> Arrays:
-    """Pictures as the model sees them; one after the other is decoded, so that only these are held."""
-    pictures = Evaluation(inputs=inputs, labels=np.zeros(0, np.int64))
-    item_bytes = sum(spec.size_bytes for spec in query.specs)
-    require_size(item_bytes * len(inputs[query.names[0]]), "what the model sees", query.purpose)
-    return dict(normalized_inputs(pictures, query.specs, query.preprocessing))
+def _normalized(inputs: Mapping[str, Samples], query: Query, problems: list[str]) -> Arrays:
+    """Pictures as the model sees them, one after the other: decoded, they would fill the memory."""
+    (name,), (pictures,) = query.names, inputs.values()
+    size_bytes = query.specs[0].size_bytes * len(pictures)
+    require_size(size_bytes, "what the model sees", query.purpose)
+    nothing = np.zeros(0, np.int64)
+    decoded = pictures.decoded(problems) if isinstance(pictures, PictureFiles) else pictures
+    rows = [
+        normalized_inputs(
+            Evaluation(inputs={name: [picture]}, labels=nothing), query.specs, query.preprocessing
+        )[name]
+        for picture in decoded
+    ]
+    return {name: np.concatenate(rows)} if rows else {}
+
+
+def _holds_files(inputs: Mapping[str, Samples]) -> bool:
+    return any(isinstance(values, PictureFiles) for values in inputs.values())
 
 
 def _name_problems(raw: Raw, query: Query) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from liteship.convert.data.classes import class_of_names
-from liteship.convert.data.samples import Raw, as_text, choose, shortened
+from liteship.convert.data.samples import Raw, as_text, choose, shortened, unreadable
 from liteship.errors import CalibrationError
 from liteship.runtime.codecs.image import _EIGHT_BIT_MODES as EIGHT_BIT_MODES
 from liteship.runtime.codecs.image import FORMATS
@@ -36,6 +36,8 @@ _SUFFIXES = re.compile(
 
 class PictureFiles(Sequence["NDArray[np.uint8]"]):
     """Pictures, each decoded when it is asked for: a thousand photographs decoded fill the memory.
+
+    `paths` leads to the files themselves, which are what callers send.
 
     Args:
         paths: The files.
@@ -67,15 +69,15 @@ class PictureFiles(Sequence["NDArray[np.uint8]"]):
                 hint="leave the files alone while they are read",
             ) from error
 
-    def problems(self) -> list[str]:
-        """Decodes every picture, and says which cannot be."""
+    def decoded(self, problems: list[str]) -> Iterator[NDArray[np.uint8]]:
+        """Decodes one picture after the other; those that cannot be are told in `problems`."""
         found = []
         for path in self.paths:
             try:
-                decode(path, self._mode)
+                yield decode(path, self._mode)
             except ValueError as error:
                 found.append(f"{as_text(path)}: {error}")
-        return shortened(found)
+        problems += shortened(found)
 
 
 def check_folder(folder: Path, purpose: Purpose) -> None:
@@ -84,7 +86,11 @@ def check_folder(folder: Path, purpose: Purpose) -> None:
     Raises:
         CalibrationError: `…-missing`.
     """
-    if next(_pictures_below(folder), None) is None:
+    try:
+        first = next(_pictures_below(folder), None)
+    except OSError as error:
+        raise _closed(folder, purpose, error) from error
+    if first is None:
         raise _no_pictures(folder, purpose)
 
 
@@ -97,7 +103,10 @@ def read_folder(folder: Path, query: Query) -> Raw:
     model_problems = picture_input_problems(query)
     if model_problems:
         return Raw(inputs={}, problems=model_problems)
-    found = sorted(_pictures_below(folder))
+    try:
+        found = sorted(_pictures_below(folder))
+    except OSError as error:
+        raise _closed(folder, query.purpose, error) from error
     if not found:
         raise _no_pictures(folder, query.purpose)
     labels, problems = _labels(folder, found, query) if query.is_labelled else (None, [])
@@ -107,9 +116,7 @@ def read_folder(folder: Path, query: Query) -> Raw:
         labels = None if labels is None else labels[chosen]
     mode = "L" if query.preprocessing.color == "L" else "RGB"
     pictures = PictureFiles(found, mode, query.purpose)
-    return Raw(
-        inputs={query.names[0]: pictures}, labels=labels, problems=[*problems, *pictures.problems()]
-    )
+    return Raw(inputs={query.names[0]: pictures}, labels=labels, problems=problems)
 
 
 def picture_input_problems(query: Query) -> list[str]:
@@ -175,8 +182,14 @@ def _decoded(image: Image, mode: str) -> NDArray[np.uint8]:
 
 
 def _pictures_below(folder: Path) -> Iterator[Path]:
-    """Files that begin or end as pictures do; hidden ones are an operating system's own."""
-    for place, folders, files in os.walk(folder):
+    """Files that end as pictures do, or begin so and have no suffix.
+
+    Hidden ones are an operating system's own.
+
+    Raises:
+        OSError: A folder cannot be listed.
+    """
+    for place, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(place, name)
@@ -184,8 +197,12 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _begins_so(path: Path) -> bool:
-    if not path.is_file():
+    if path.suffix or not path.is_file():
         return False
     try:
         with open(path, "rb") as file:
@@ -195,18 +212,25 @@ def _begins_so(path: Path) -> bool:
     return any(each.matches(first) for each in FORMATS.values())
 
 
-def _labels(folder: Path, found: list[Path], query: Query) -> tuple[NDArray[np.int64], list[str]]:
+def _labels(
+    folder: Path, found: list[Path], query: Query
+) -> tuple[NDArray[np.int64] | None, list[str]]:
     if not query.classification:
-        return np.zeros(len(found), np.int64), [
-            "class folders cannot tell the numbers of a regression: use .npz or .csv"
-        ]
+        return None, ["class folders cannot tell the numbers of a regression: use .npz or .csv"]
     places = [path.relative_to(folder).parts for path in found]
     loose = [as_text(parts[0]) for parts in places if len(parts) == 1]
     names = sorted({parts[0] for parts in places if len(parts) > 1})
     problems = [f"{name}: lies outside every class folder" for name in shortened(loose)]
     classes, unknown = class_of_names(names, query.classes, sort_alone=True)
     problems += [f"class folder {line}" for line in unknown]
-    return np.array([classes.get(parts[0], -1) for parts in places], np.int64), problems
+    if problems:
+        return None, problems
+    return np.array([classes[parts[0]] for parts in places], np.int64), []
+
+
+def _closed(folder: Path, purpose: Purpose, error: OSError) -> CalibrationError:
+    hint = "make every folder below it readable"
+    return unreadable(as_text(folder), purpose, "a folder of pictures", str(error), hint)
 
 
 def _no_pictures(folder: Path, purpose: Purpose) -> CalibrationError:

@@ -70,8 +70,9 @@ def read(reference: DataReference, query: Query) -> Raw:
 
 
 def is_callable(reference: DataReference) -> bool:
-    """Whether it is `module:callable`, not a path; a file of that very name is a path."""
-    return bool(_CALLABLE.fullmatch(reference)) and not os.path.exists(reference)
+    """Whether it is `module:callable`: a file of that very name or of a known suffix is a path."""
+    is_file = os.path.exists(reference) or Path(reference).suffix.lower() in _READERS
+    return not is_file and _CALLABLE.fullmatch(reference) is not None
 
 
 def _suffix(reference: DataReference, purpose: Purpose) -> str:

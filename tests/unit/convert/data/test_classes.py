@@ -72,6 +72,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
         CLASSES,
         "label 'dgo': expected one of output.labels, cat, dog, owl; of these there is no dog, owl",
     ),
+    "bytes that are no text": ([b"\xff"], CLASSES, "label '\ufffd': expected one of output.labels"),
     "names without names": (["cat"], (), "label cat: names need output.labels in function.toml"),
     "dates": (np.zeros(2, "M8[s]"), (), "label: expected integers"),
 }
