@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-NOTHING = "–"
+NOTHING = "—"
 """Stands where nothing was measured, or what was is no number."""
 
 

@@ -69,14 +69,19 @@ def is_share(metric: str) -> bool:
     return metric in {"accuracy", "top5"}
 
 
+def metric_name(metric: str) -> str:
+    """A metric as it is called in a sentence; a function of the user's own is called as it is."""
+    names = {"top5": "top-5 accuracy", "mae": "mean absolute error", "mse": "mean squared error"}
+    return names.get(metric, metric)
+
+
 def _moved(score: Score) -> str:
-    name = "top-5 accuracy" if score.metric == "top5" else score.metric
     moved = score.artifact - score.source
     amount = _amount(score, abs(moved))
     change = (
         "stayed the same" if abs(moved) < 5e-7 else f"{'rose' if moved > 0 else 'fell'} by {amount}"
     )
-    return f"{name} {change} on {score.samples:,} held-out samples"
+    return f"{metric_name(score.metric)} {change} on {score.samples:,} held-out samples"
 
 
 def _amount(score: Score, value: float) -> str:

@@ -1,7 +1,7 @@
 """Arranges the evidence for the page: what stands in a tile, a chart or a table, and what is left out.
 
-Tables end somewhere: a model of 1,000 classes or 500 layers gives a page that opens at once. `report.json`
-has all of it.
+Tables end somewhere: a model of 1,000 classes or 500 layers gives a page that opens at once.
+`report.json` has all of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from liteship.convert.report import formats
-from liteship.convert.report.verdict import is_share
+from liteship.convert.report.verdict import is_share, metric_name
 
 if TYPE_CHECKING:
     from liteship.convert.report.evidence import Evidence
@@ -86,6 +86,7 @@ class View:
 
     Attributes:
         limits: The limits with their use.
+        tightest: The one that is used most; None without limits or without an artifact.
         budget_used: Share of the budget that was lost, 0 to 1; None without a score.
         matrices: Title and rows of the confusion matrix before and after; empty above `MATRIX_CLASSES`.
         pairs: The most confused pairs, in place of the matrices.
@@ -95,6 +96,7 @@ class View:
     """
 
     limits: tuple[LimitUse, ...]
+    tightest: LimitUse | None
     budget_used: float | None
     matrices: tuple[tuple[str, tuple[tuple[Cell, ...], ...]], ...]
     pairs: tuple[Pair, ...]
@@ -108,8 +110,10 @@ def arrange(evidence: Evidence) -> View:
     before, after = evidence.source_confusion, evidence.artifact_confusion
     given = [(name, each) for name, each in (("Source", before), ("Artifact", after)) if each]
     small = all(len(each.classes) <= MATRIX_CLASSES for _, each in given)
+    limits = tuple(_limit_use(limit, evidence) for limit in evidence.limits)
     return View(
-        limits=tuple(_limit_use(limit, evidence) for limit in evidence.limits),
+        limits=limits,
+        tightest=max((use for use in limits if use.share), key=lambda use: use.share or 0, default=None),
         budget_used=None if evidence.score is None else _budget_used(evidence.score),
         matrices=tuple((name, _matrix(each)) for name, each in given) if small else (),
         pairs=() if small else _pairs(before, after),
@@ -117,6 +121,18 @@ def arrange(evidence: Evidence) -> View:
         layers=_worst_layers(evidence.layers),
         channels=_worst_channels(evidence.coverage),
     )
+
+
+def metric_title(metric: str) -> str:
+    """A metric's name above a figure."""
+    name = metric_name(metric)
+    return name if name == metric and ":" in metric else name[:1].upper() + name[1:]
+
+
+def tensor_name(name: str) -> str:
+    """The first of the names that TensorFlow's converter joins where it fuses operators."""
+    first, *others = name.split(";")
+    return f"{first} (+{len(others)})" if others else first
 
 
 def score_text(score: Score, value: float) -> str:

@@ -1,7 +1,7 @@
 """Writes the evidence as `report.html` and `report.json`.
 
-The page is one file: its style and charts are in it, it runs no script and asks for nothing, and says so to
-the browser (Content-Security-Policy). Names come from users' models and files: all of them are escaped.
+The page is one file: its style and charts are in it, it runs no script and asks for nothing, and tells
+the browser so (Content-Security-Policy). Names come from users' models and files: all are escaped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from liteship import __version__
 from liteship.convert.report import formats, view
 from liteship.files import replace_file
 
@@ -60,7 +59,6 @@ def render_html(evidence: Evidence) -> bytes:
         verdict=evidence.verdict,
         arranged=view.arrange(evidence),
         view=view,
-        liteship_version=__version__,
     )
     # A file name that is not UTF-8 reaches Python as lone surrogates.
     return page.encode("utf-8", "backslashreplace")
