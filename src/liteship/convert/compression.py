@@ -5,9 +5,10 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+ZIP_LEVEL, ZIP_LEVEL_LARGE = 9, 6
 ZSTD_LEVEL, ZSTD_LEVEL_LARGE = 19, 9
-LARGE_BYTES = 32 * 1024 * 1024
-"""Above, Zstandard's lower level is used: level 19 takes 0.6 s a megabyte of float weights."""
+LARGE_BYTES = 16 * 1024 * 1024
+"""Above, the lower levels are used: the higher ones take up to 2 s a megabyte of pruned weights."""
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -18,15 +19,17 @@ class CompressedSizes:
 
     Attributes:
         raw_bytes: As it is.
-        zip_bytes: Deflated as in a zip file (level 9), without the zip file's own entries; None if it
-            was not measured.
+        zip_bytes: Deflated as in a zip file, without the zip file's own entries; None if it was not
+            measured.
         zstd_bytes: As one Zstandard frame; None if it was not measured.
-        zstd_level: Level of that frame.
+        zip_level: Level of the one.
+        zstd_level: Level of the other.
     """
 
     raw_bytes: int
     zip_bytes: int | None = None
     zstd_bytes: int | None = None
+    zip_level: int | None = None
     zstd_level: int | None = None
 
 
@@ -35,20 +38,26 @@ def sizes(raw: bytes, *, zstd: bool = True) -> CompressedSizes:
 
     Args:
         raw: For instance the content of a `.tflite`.
-        zstd: Also by Zstandard, which takes much longer than deflate.
+        zstd: Also by Zstandard, which takes longer than deflate for float weights.
     """
     view = memoryview(raw)
     chunks = [view[start : start + _CHUNK_BYTES] for start in range(0, len(raw), _CHUNK_BYTES)]
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    large = len(raw) > LARGE_BYTES
+    zip_level = ZIP_LEVEL_LARGE if large else ZIP_LEVEL
+    deflate = zlib.compressobj(zip_level, zlib.DEFLATED, -zlib.MAX_WBITS)
     zip_bytes = sum(len(deflate.compress(chunk)) for chunk in chunks) + len(deflate.flush())
     if not zstd:
-        return CompressedSizes(raw_bytes=len(raw), zip_bytes=zip_bytes)
+        return CompressedSizes(raw_bytes=len(raw), zip_bytes=zip_bytes, zip_level=zip_level)
 
     import zstandard
 
-    level = ZSTD_LEVEL if len(raw) <= LARGE_BYTES else ZSTD_LEVEL_LARGE
-    frame = zstandard.ZstdCompressor(level=level).compressobj(size=len(raw))
+    zstd_level = ZSTD_LEVEL_LARGE if large else ZSTD_LEVEL
+    frame = zstandard.ZstdCompressor(level=zstd_level).compressobj(size=len(raw))
     zstd_bytes = sum(len(frame.compress(chunk)) for chunk in chunks) + len(frame.flush())
     return CompressedSizes(
-        raw_bytes=len(raw), zip_bytes=zip_bytes, zstd_bytes=zstd_bytes, zstd_level=level
+        raw_bytes=len(raw),
+        zip_bytes=zip_bytes,
+        zstd_bytes=zstd_bytes,
+        zip_level=zip_level,
+        zstd_level=zstd_level,
     )

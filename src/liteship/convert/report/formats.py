@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOTHING = "—"
 """Stands where nothing was measured, or what was is no number."""
@@ -46,7 +50,7 @@ def decibel(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.1f} dB"
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[[Any], str]] = {
     "decibel": decibel,
     "milliseconds": milliseconds,
     "number": number,

@@ -76,7 +76,7 @@ def compare_outputs(
         name=name,
         data=data,
         samples=samples,
-        similarity=cosine_similarity(before, after) if finite.all() else None,
+        similarity=min(cosine_similarity(before, after), 1.0) if finite.all() else None,
         top1_agreement=top1_agreement(source, artifact) if classifies else None,
         max_error=most,
         rms_error=float(np.sqrt(np.square(difference).mean())) if difference.size else 0.0,

@@ -111,9 +111,10 @@ def arrange(evidence: Evidence) -> View:
     given = [(name, each) for name, each in (("Source", before), ("Artifact", after)) if each]
     small = all(len(each.classes) <= MATRIX_CLASSES for _, each in given)
     limits = tuple(_limit_use(limit, evidence) for limit in evidence.limits)
+    sized = evidence.artifact_sizes is not None
     return View(
         limits=limits,
-        tightest=max((use for use in limits if use.share), key=lambda use: use.share or 0, default=None),
+        tightest=max(limits, key=lambda use: use.share or 0, default=None) if sized else None,
         budget_used=None if evidence.score is None else _budget_used(evidence.score),
         matrices=tuple((name, _matrix(each)) for name, each in given) if small else (),
         pairs=() if small else _pairs(before, after),
@@ -142,6 +143,8 @@ def score_text(score: Score, value: float) -> str:
 
 def change_text(score: Score, change: float) -> str:
     """A difference of a metric, with its sign."""
+    if abs(change) < 5e-7:
+        return "no change"
     if is_share(score.metric):
         return f"{change * 100:+.2f} points"
     return f"{change:+.4g}"
@@ -157,9 +160,9 @@ def _limit_use(limit: SizeLimit, evidence: Evidence) -> LimitUse:
 
 
 def _budget_used(score: Score) -> float:
-    if not score.drop > 0:
-        return 0.0
-    return min(score.drop / score.max_drop, 1.0) if score.max_drop > 0 else 1.0
+    if not score.within_budget:
+        return 1.0
+    return max(score.drop / score.max_drop, 0.0) if score.max_drop > 0 else 0.0
 
 
 def _matrix(confusion: Confusion) -> tuple[tuple[Cell, ...], ...]:
