@@ -10,6 +10,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from liteship.convert.layers import layer_errors
 from liteship.convert.report.parts import LayerError
+from liteship.errors import ConversionError
 from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:
@@ -129,15 +130,15 @@ def test_no_more_samples_than_the_limit_are_run() -> None:
 
 
 def test_the_last_error_is_the_one_that_deployed_outputs_have() -> None:
-    """Against LiteRT's C API and its XNNPACK, whose sums end up to a step apart."""
+    """Against LiteRT's C API, which serves deployed models."""
     given = samples("dense-float32", 16)["features"]
     before, after = answers("dense-float32", given), answers("dense-int8", given)
     last = errors("dense-float32", "dense-int8", 16)[-1]
     rmse = np.sqrt(np.square(after - before).mean())
-    assert last.rmse == pytest.approx(rmse, rel=0.2)
-    assert last.relative_error == pytest.approx(rmse / before.std(), rel=0.2)
+    assert last.rmse == pytest.approx(rmse, rel=0.001)
+    assert last.relative_error == pytest.approx(rmse / before.std(), rel=0.001)
     ratio = np.square(before).mean() / np.square(after - before).mean()
-    assert last.sqnr_db == pytest.approx(10 * np.log10(ratio), abs=2)
+    assert last.sqnr_db == pytest.approx(10 * np.log10(ratio), abs=0.01)
 
 
 def answers(name: str, rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -154,6 +155,14 @@ def answers(name: str, rows: NDArray[Any]) -> NDArray[np.float64]:
         values = np.frombuffer(data, given.dtype).astype(np.float64)
         found.append((values - given.zero_point) * given.scale if given.is_quantized else values)
     return np.stack(found)
+
+
+@pytest.mark.parametrize("broken", [b"", b"no model at all", "conv-int8"])
+def test_what_litert_cannot_run_is_an_error_with_a_reference(broken: bytes | str) -> None:
+    model = content(broken)[:3000] if isinstance(broken, str) else broken
+    with pytest.raises(ConversionError) as raised:
+        layer_errors(content("conv-float32"), model, samples("conv-float32"))
+    assert raised.value.reference == "layers-not-measured"
 
 
 def test_an_item_goes_through_json() -> None:
