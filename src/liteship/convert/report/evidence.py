@@ -93,6 +93,8 @@ class Evidence:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready fields in a fixed order; numbers that are not finite become null."""
         content = {"schema": SCHEMA, "verdict": asdict(self.verdict), **asdict(self)}
+        if self.score is not None:
+            content["score"] |= {"drop": self.score.drop, "within_budget": self.score.within_budget}
         plain: dict[str, Any] = _plain(content)
         return plain
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from liteship.errors import LiteshipError
+
 
 @dataclass(frozen=True, kw_only=True)
 class SizeLimit:
@@ -266,6 +268,7 @@ class Refusal:
         hint: One next step.
         expected: What would have been accepted.
         received: What was found.
+        problems: When several things are wrong, all of them.
     """
 
     reference: str
@@ -273,3 +276,16 @@ class Refusal:
     hint: str
     expected: str | None = None
     received: str | None = None
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def from_error(cls, error: LiteshipError) -> Refusal:
+        """What an error says."""
+        return cls(
+            reference=error.reference,
+            message=error.message,
+            hint=error.hint,
+            expected=error.expected,
+            received=error.received,
+            problems=error.problems,
+        )

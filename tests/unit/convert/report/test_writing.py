@@ -12,6 +12,7 @@ from tests.unit.convert.report.evidence_of import bare, full, layer, score
 
 from liteship.convert.report import measures, parts
 from liteship.convert.report.writing import render_html, render_json, write_report
+from liteship.errors import ConversionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,12 @@ def hostile() -> Evidence:
         repair=dataclasses.replace(evidence.repair, left_in_float=left, cause=HOSTILE),
         coverage=(dataclasses.replace(evidence.coverage[0], input=HOSTILE),),
         refusal=parts.Refusal(
-            reference=HOSTILE, message=HOSTILE, hint=HOSTILE, expected=HOSTILE, received=HOSTILE
+            reference=HOSTILE,
+            message=HOSTILE,
+            hint=HOSTILE,
+            expected=HOSTILE,
+            received=HOSTILE,
+            problems=(HOSTILE,),
         ),
         warnings=(HOSTILE,),
         versions={HOSTILE: HOSTILE},
@@ -210,9 +216,25 @@ def test_json_is_the_same_every_time_and_only_finite() -> None:
 
     content = json.loads(render_json(evidence), parse_constant=refuse)
     assert content["score"]["source"] is None
+    assert (content["score"]["drop"], content["score"]["within_budget"]) == (None, False)
     assert list(content)[:3] == ["schema", "verdict", "name"]
     assert content["verdict"]["decision"] == "refused"
     assert json.loads(render_json(hostile()))["name"].endswith("\\udc80\x00")
+
+
+def test_a_refusal_says_what_its_error_says() -> None:
+    error = ConversionError(
+        "float-remainder", "some stayed", hint="replace", expected="e", received="r", problems=["SIN"]
+    )
+    refusal = parts.Refusal.from_error(error)
+    assert {"error": refusal.message, **dataclasses.asdict(refusal)} == {
+        **error.as_dict(),
+        "message": "some stayed",
+        "problems": ("SIN",),
+    }
+    text = page_of(bare(refusal=refusal)).text
+    for word in ("Some stayed.", "SIN", "replace", "float-remainder"):
+        assert word in text
 
 
 def test_numpy_values_become_plain_ones() -> None:
