@@ -3,12 +3,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: demo test check format unit integration integration-folders integration-files e2e install lock clean
+.PHONY: demo test check format unit integration integration-folders integration-files \
+	e2e converters install lock clean
 
 demo: install .tools/sam
 	@$(BIN)/liteship demo
 
-# Everything but the container tests, which need a Docker engine: see `make e2e`.
+# Everything but the container tests, which need a Docker engine (see `make e2e`), and the conversions that
+# need PyTorch or ONNX (see `make converters`).
 test: check unit integration
 
 check: install
@@ -33,6 +35,11 @@ integration-files:
 e2e: install .tools/sam
 	$(BIN)/pytest tests/e2e
 
+# PyTorch lives in an environment of its own for its size, ONNX because liteship puts it into one.
+converters: install .tools/torch
+	.tools/torch/bin/pytest tests/converters/test_*torch*.py
+	$(BIN)/pytest tests/converters/test_*onnx*.py
+
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -55,6 +62,19 @@ install: .venv/installed
 	@$(UV) pip install --quiet --python $@ --require-hashes --requirement $<
 	@touch $@
 
+# `--no-deps` throughout: the two files together are the whole lock, as `pip check` confirms.
+.tools/torch: requirements/torch-cpu.txt requirements/torch.txt pyproject.toml | install
+	@echo "Installing PyTorch and litert-torch into $@: 0.9 GB to download the first time"
+	@rm -rf $@
+	@$(UV) venv --quiet --python $(BIN)/python $@
+	@$(BIN)/python -m pip --python $@/bin/python install --quiet --require-hashes --no-deps \
+		--requirement requirements/torch-cpu.txt \
+		|| { echo "requirements/torch-cpu.txt says where PyTorch comes from"; exit 1; }
+	@$(UV) pip install --quiet --python $@ --require-hashes --no-deps --requirement requirements/torch.txt
+	@$(UV) pip install --quiet --python $@ --no-deps --editable .
+	@$(UV) pip check --quiet --python $@
+	@touch $@
+
 # `--universal` and no index options: one lock for every platform, naming no index.
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet --python-version 3.11
 
@@ -64,7 +84,10 @@ COMPILE_LAYER := $(UV) pip compile --universal --generate-hashes --no-header --n
 	--python-version 3.12 --constraints requirements/dev.txt
 
 lock: install
-	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra aws --extra convert --extra deploy --extra onnx --extra parquet --extra tool \
+		--group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra tool --extra torch --group converters --no-emit-package torch \
+		--output-file requirements/torch.txt
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	$(COMPILE) requirements/sam.in --output-file requirements/sam.txt
 	$(COMPILE) requirements/tflite-runtime.in --output-file requirements/tflite-runtime.txt
