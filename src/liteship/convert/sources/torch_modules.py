@@ -40,7 +40,7 @@ class Loaded:
 
     Attributes:
         module: What `torch.export` takes.
-        reference: The source itself, which says what the converted model should answer; mostly the same.
+        reference: The source itself, whose answers are the right ones; mostly the same module.
         inputs: One sample of each input, in the module's own layout, by its name and in its order.
         keywords: Names of the inputs that must be given as keywords.
     """
