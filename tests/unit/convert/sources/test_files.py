@@ -60,7 +60,7 @@ def test_a_missing_file_is_told(name: str, tmp_path: Path) -> None:
     assert refusal(tmp_path / name).reference == "source-missing"
 
 
-@pytest.mark.parametrize("name", ["model.txt", "model.onnx", "model.pb", "model", ".keras"])
+@pytest.mark.parametrize("name", ["model.txt", "model.mlmodel", "model.pb", "model", ".keras"])
 def test_another_format_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(HDF5)
     error = refusal(tmp_path / name)
