@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from liteship.cli.output import console, print_table
 
 if TYPE_CHECKING:
@@ -48,6 +50,11 @@ def print_result(request: ConversionRequest, result: ConversionResult) -> None:
             f"outputs' cosine similarity to the source model's is {agreement.cosine_similarity:.4f}"
             f"{same}, and no output differs by more than {agreement.max_error:.4g}."
         )
+    zip_bytes, zstd_bytes = result.shipped.zip_bytes or 0, result.shipped.zstd_bytes or 0
+    console.print(
+        f"What is shipped takes {zip_bytes:,} bytes zipped (1/{result.float_bytes / zip_bytes:.1f} of "
+        f"float32), {zstd_bytes:,} with zstd (1/{result.float_bytes / zstd_bytes:.1f})."
+    )
     if result.repair:
         left = result.repair
         console.print(
@@ -57,7 +64,8 @@ def print_result(request: ConversionRequest, result: ConversionResult) -> None:
         for operator in left.operators:
             console.print(f"  {operator}", markup=False)
     for warning in result.warnings:
-        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+        console.print(f"[yellow]warning[/yellow] {escape(warning)}", soft_wrap=True)
+    console.print(f"The whole report: {request.report_folder / 'report.html'}", soft_wrap=True)
 
 
 def result_fields(result: ConversionResult) -> dict[str, object]:
@@ -71,6 +79,8 @@ def result_fields(result: ConversionResult) -> dict[str, object]:
         "float_tflite_bytes": result.float_bytes,
         "scheme": result.manifest.scheme,
         "tflite_bytes": quantized_bytes,
+        "zip_bytes": result.shipped.zip_bytes,
+        "zstd_bytes": result.shipped.zstd_bytes,
         "ratio": quantized_bytes / result.float_bytes,
         "similarity": result.agreement.cosine_similarity,
         "accuracy": accuracy

@@ -13,6 +13,7 @@ from liteship.cli.conversion_result import print_result, result_fields
 from liteship.cli.output import Json, console, print_json, progress_bars
 from liteship.config import Runtime, Scheme
 from liteship.errors import ConfigurationError
+from liteship.packaging.quotas import DIRECT_UPLOAD_BYTES, IMAGE_BYTES, UNZIPPED_BYTES
 from liteship.project import load_function
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def convert_function(
 
 
 def _request(function: FunctionFolder, options: dict[str, Any]) -> ConversionRequest:
+    from liteship.convert.report.parts import SizeLimit
     from liteship.convert.request import ConversionRequest
     from liteship.convert.sources.exported import ExportOptions
 
@@ -174,6 +176,15 @@ def _request(function: FunctionFolder, options: dict[str, Any]) -> ConversionReq
             config.output.activation, config.output.labels, config.output.top_k
         ),
         output=function.model_folder,
+        limits=(
+            SizeLimit(
+                name="Lambda zip file, direct upload", limit_bytes=DIRECT_UPLOAD_BYTES, counted="zip"
+            ),
+            SizeLimit(
+                name="Lambda zip file and layers, unzipped", limit_bytes=UNZIPPED_BYTES, counted="raw"
+            ),
+            SizeLimit(name="Lambda image", limit_bytes=IMAGE_BYTES, counted="raw"),
+        ),
     )
 
 

@@ -167,22 +167,19 @@ def over_budget(accuracy: Accuracy, max_drop: float, causes: Sequence[str] = ())
     )
 
 
-def require_agreement(agreement: Agreement, causes: Sequence[str] = ()) -> None:
-    """Refuses a result whose outputs have little to do with the source's.
-
-    Raises:
-        ConversionError: `outputs-differ`.
-    """
-    if not agreement.cosine_similarity >= LEAST_SIMILARITY:
-        raise ConversionError(
-            "outputs-differ",
-            "the converted model's outputs are not the source model's",
-            problems=causes,
-            expected=f"cosine similarity of at least {LEAST_SIMILARITY}",
-            received=f"{agreement.cosine_similarity:.4f}",
-            hint="check that the calibration data is normalised as in training; with --evaluation, a "
-            "repair is searched for",
-        )
+def disagreement(agreement: Agreement, causes: Sequence[str] = ()) -> ConversionError | None:
+    """The refusal of a result whose outputs have little to do with the source's; None if they have."""
+    if agreement.cosine_similarity >= LEAST_SIMILARITY:
+        return None
+    return ConversionError(
+        "outputs-differ",
+        "the converted model's outputs are not the source model's",
+        problems=causes,
+        expected=f"cosine similarity of at least {LEAST_SIMILARITY}",
+        received=f"{agreement.cosine_similarity:.4f}",
+        hint="check that the calibration data is normalised as in training; with --evaluation, a "
+        "repair is searched for",
+    )
 
 
 def cosine_similarity(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:

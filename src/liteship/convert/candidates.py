@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from liteship.convert.report.parts import LayerError
 from liteship.convert.schemes import BOUNDARY, SCHEMES
 from liteship.errors import ConversionError
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from liteship.convert.child import Child
+
+
+_LAYER_SAMPLES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,18 @@ class Candidates:
             left_in_float=tuple(left_in_float),
             float_tensors=tuple(floats),
         )
+
+    def layer_errors(self, candidate: Candidate) -> tuple[list[LayerError], tuple[str, ...]]:
+        """What the quantization did to each layer; or, where that cannot be told, a warning."""
+        model, samples = self._folder / "candidate.tflite", self._folder / "few.npz"
+        model.write_bytes(candidate.model)
+        few = {name: values[:_LAYER_SAMPLES] for name, values in self._calibration.items()}
+        np.savez(samples, **few)  # type: ignore[arg-type]  # names are the arguments
+        try:
+            answer = self._child.ask("layers", model=str(model), samples=str(samples))
+        except ConversionError as error:
+            return [], (f"the layers could not be compared: {error.message}",)
+        return [LayerError.from_dict(each) for each in answer["layers"]], ()
 
     def repairable(self, scheme: str) -> list[str]:
         """What may be left in float, in the order of execution, the model's input first."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liteship.convert.accuracy import over_budget, require_agreement
+from liteship.convert.accuracy import disagreement, over_budget
 from liteship.convert.candidates import Candidates
 from liteship.convert.child import Child, available_mib
+from liteship.convert.compression import sizes
 from liteship.convert.data import check_reference, range_causes, scale_warnings
 from liteship.convert.frameworks import python_for
 from liteship.convert.metrics import metric_named
+from liteship.convert.outcome import Outcome
 from liteship.convert.provenance import describe_origin, source_bytes
 from liteship.convert.proving import Proof, prove
 from liteship.convert.repair import find_repair
+from liteship.convert.report.gathering import gather
+from liteship.convert.report.writing import write_report
 from liteship.convert.request import ConversionResult, LeftInFloat
 from liteship.convert.schemes import AUTO, SCHEMES
 from liteship.convert.source_side import Source, export_source
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 _MEMORY_SHARE = 0.9
+_UNMEASURED = ("accuracy was not measured: give --evaluation DATA",)
 
 
 def convert_model(
@@ -76,13 +82,13 @@ def convert_model(
             one_scale_for_dense=request.compatible_with == "tflite-runtime",
             clusters=request.clusters,
         ).load(source.float_file)
-        proof, left = _best(request, source, candidates, progress)
-        return _write(request, source_format, source, proof, left)
+        outcome = _best(request, source, candidates, progress)
+        return _write(request, source_format, source, outcome, candidates)
 
 
 def _check(request: ConversionRequest) -> SourceFormat:
     """Refuses what can be refused without a framework, before one is started."""
-    source_format = check_source(Path(request.source))
+    source_format = check_source(request.source)
     check_reference(request.calibration, "calibration")
     if request.evaluation is not None:
         check_reference(request.evaluation, "evaluation")
@@ -100,24 +106,47 @@ def _check(request: ConversionRequest) -> SourceFormat:
 
 def _best(
     request: ConversionRequest, source: Source, candidates: Candidates, progress: Progress
-) -> tuple[Proof, LeftInFloat | None]:
-    """A candidate that keeps the budget, repaired where need be."""
+) -> Outcome:
+    """A candidate that keeps the budget, repaired where need be; else the best, with its refusal."""
 
     def measure(scheme: str, left: Sequence[str] = ()) -> Proof:
         candidate = candidates.make(scheme, left)
         return prove(request, source, candidate, lambda done, of: progress("evaluate", done, of))
 
-    if request.scheme == AUTO:
-        return _smallest(request, candidates, measure), None
-    proof = measure(request.scheme)
-    causes = _causes(source)
+    proof = (
+        _smallest(request, candidates, measure) if request.scheme == AUTO else measure(request.scheme)
+    )
+    causes = tuple(range_causes(source.samples.calibration, source.inputs))
     if proof.accuracy is None:
-        require_agreement(proof.agreement, causes)
-        return proof, None
+        refusal = disagreement(proof.agreement, causes)
+        return Outcome(proof=proof, causes=causes, refusal=refusal, warnings=_UNMEASURED)
+    warnings = tuple(
+        scale_warnings(
+            source.samples.calibration,
+            source.samples.evaluation_inputs or {},
+            proof.artifact.manifest.inputs,
+        )
+    )
     if proof.accuracy.keeps(request.max_drop):
-        return proof, None
-    if not request.repair:
-        raise over_budget(proof.accuracy, request.max_drop, causes)
+        return Outcome(proof=proof, warnings=warnings)
+    refused = Outcome(
+        proof=proof,
+        causes=causes,
+        refusal=over_budget(proof.accuracy, request.max_drop, causes),
+        warnings=warnings,
+    )
+    if not request.repair or request.scheme == AUTO:
+        return refused
+    return _repaired(request, candidates, refused, measure, progress)
+
+
+def _repaired(
+    request: ConversionRequest,
+    candidates: Candidates,
+    refused: Outcome,
+    measure: Callable[[str, Sequence[str]], Proof],
+    progress: Progress,
+) -> Outcome:
     tried: dict[tuple[str, ...], Proof] = {}
 
     def attempt(left: Sequence[str]) -> float:
@@ -127,90 +156,83 @@ def _best(
         except ConversionError:  # this choice makes a model that cannot be built or run
             return float("inf")
         tried[tuple(left)] = found
-        return found.accuracy.drop if found.accuracy else float("inf")
+        return _loss(found)
 
     repair = find_repair(candidates.repairable(request.scheme), attempt, request.max_drop + 1e-9)
     if repair is None:
-        raise over_budget(proof.accuracy, request.max_drop, causes)
-    repaired = tried[repair.left_in_float]
-    return repaired, LeftInFloat(
+        return refused
+    proof = tried[repair.left_in_float]
+    left = LeftInFloat(
         operators=candidates.describe(repair.left_in_float),
-        added_bytes=len(repaired.candidate.model) - len(proof.candidate.model),
-        loss_before=proof.accuracy.drop,
+        added_bytes=len(proof.candidate.model) - len(refused.proof.candidate.model),
+        loss_before=_loss(refused.proof),
         tries=repair.tries,
+    )
+    return Outcome(
+        proof=proof,
+        repair=left,
+        causes=refused.causes,
+        warnings=refused.warnings + refused.causes,
     )
 
 
 def _smallest(
     request: ConversionRequest, candidates: Candidates, measure: Callable[[str], Proof]
 ) -> Proof:
-    """The smallest scheme that keeps the budget."""
+    """The smallest scheme that keeps the budget, else the one that loses least."""
     sizes = {}
     for scheme in SCHEMES:
         try:
             sizes[scheme] = len(candidates.make(scheme).model)
         except ConversionError:  # the model has no such form
             continue
-    best: Proof | None = None
+    proofs = []
     for scheme in sorted(sizes, key=sizes.__getitem__):
         try:
-            proof = measure(scheme)
+            proofs.append(measure(scheme))
         except ConversionError:
             continue
-        if proof.accuracy is not None and proof.accuracy.keeps(request.max_drop):
-            return proof
-        if best is None or _loss(proof) < _loss(best):
-            best = proof
-    if best is None or best.accuracy is None:
+        accuracy = proofs[-1].accuracy
+        if accuracy is not None and accuracy.keeps(request.max_drop):
+            return proofs[-1]
+    if not proofs:
         raise ConversionError(
             "scheme-none",
             f"no scheme can be made of {request.source}",
             hint="choose one with --scheme to see what stops it",
         )
-    raise over_budget(best.accuracy, request.max_drop)
+    return min(proofs, key=_loss)
 
 
 def _loss(proof: Proof) -> float:
     return proof.accuracy.drop if proof.accuracy else float("inf")
 
 
-def _causes(source: Source) -> list[str]:
-    from liteship.runtime.interpreter import create_interpreter
-
-    specs = list(create_interpreter(source.float_file.read_bytes()).inputs.values())
-    return range_causes(source.samples.calibration, specs)
-
-
 def _write(
     request: ConversionRequest,
     source_format: SourceFormat,
     source: Source,
-    proof: Proof,
-    left: LeftInFloat | None,
+    outcome: Outcome,
+    candidates: Candidates,
 ) -> ConversionResult:
-    warnings = _warnings(source, proof, left)
-    origin = describe_origin(request, source_format, source, proof, left)
+    """The report in any case, and the artifact unless it is refused."""
+    proof = outcome.proof
+    origin = describe_origin(request, source_format, source, outcome)
     proof.artifact.manifest.provenance.update(origin)
+    layers, told = candidates.layer_errors(proof.candidate)
+    outcome = dataclasses.replace(outcome, warnings=outcome.warnings + told)
+    write_report(request.report_folder, gather(request, source_format, source, outcome, layers))
+    if outcome.refusal is not None:
+        raise outcome.refusal
     proof.artifact.save(request.output)
     return ConversionResult(
         manifest=proof.artifact.manifest,
         output=request.output,
         source_bytes=source_bytes(request.source),
         float_bytes=source.float_bytes,
+        shipped=sizes(proof.candidate.model),
         agreement=proof.agreement,
         accuracy=proof.accuracy,
-        repair=left,
-        warnings=tuple(warnings),
+        repair=outcome.repair,
+        warnings=outcome.warnings,
     )
-
-
-def _warnings(source: Source, proof: Proof, left: LeftInFloat | None) -> list[str]:
-    warnings = []
-    if proof.accuracy is None:
-        warnings.append("accuracy was not measured: give --evaluation DATA")
-    if source.samples.evaluation_inputs is not None:
-        specs = proof.artifact.manifest.inputs
-        warnings += scale_warnings(source.samples.calibration, source.samples.evaluation_inputs, specs)
-    if left is not None:
-        warnings += _causes(source)
-    return warnings

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from liteship.convert.proving import Proof
-    from liteship.convert.request import ConversionRequest, LeftInFloat
+    from liteship.convert.outcome import Outcome
+    from liteship.convert.request import ConversionRequest
     from liteship.convert.source_side import Source
     from liteship.convert.sources import SourceFormat
 
@@ -27,16 +27,15 @@ def describe_origin(
     request: ConversionRequest,
     source_format: SourceFormat,
     source: Source,
-    proof: Proof,
-    left: LeftInFloat | None,
+    outcome: Outcome,
 ) -> dict[str, object]:
     """JSON-ready fields; the same inputs give the same ones."""
-    calibration = source.samples.calibration
+    calibration, proof = source.samples.calibration, outcome.proof
     fields: dict[str, object] = {
         "liteship": __version__,
         "source": {
             "format": source_format,
-            "sha256": source_digest(Path(request.source), source_format),
+            "sha256": source_digest(request.source, source_format),
             "float_tflite_bytes": source.float_bytes,
         },
         "tools": tool_versions(),
@@ -50,8 +49,8 @@ def describe_origin(
         fields["prune"] = request.prune
     if request.clusters is not None:
         fields["clusters"] = request.clusters
-    if left is not None:
-        fields["left_in_float"] = list(left.operators)
+    if outcome.repair is not None:
+        fields["left_in_float"] = list(outcome.repair.operators)
     if proof.accuracy is not None:
         fields["accuracy"] = {
             "metric": proof.accuracy.metric.name,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from liteship.artifact import Manifest, Postprocessing, Preprocessing
     from liteship.convert.accuracy import Accuracy, Agreement
+    from liteship.convert.compression import CompressedSizes
+    from liteship.convert.report.parts import SizeLimit
 
 CALIBRATION_SAMPLES = 200
 """Samples used at most, unless told otherwise: the ranges of the digits model stop moving before."""
@@ -45,6 +47,7 @@ class ConversionRequest:
         output: Artifact folder; replaced only by a result that keeps the budget.
         memory_limit_mib: Of each child process; None for nine tenths of what is available.
         stage_timeout_s: Longest silence of a child process.
+        limits: What the report compares sizes with.
     """
 
     name: str
@@ -69,6 +72,12 @@ class ConversionRequest:
     output: Path
     memory_limit_mib: int | None = None
     stage_timeout_s: float = 1800.0
+    limits: tuple[SizeLimit, ...] = ()
+
+    @property
+    def report_folder(self) -> Path:
+        """Beside the artifact, so that no package takes it along."""
+        return self.output.with_name(f"{self.output.name}-report")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +107,7 @@ class ConversionResult:
         output: The artifact's folder.
         source_bytes: Size of the source model.
         float_bytes: Size of the source model as float32 `.tflite`.
+        shipped: Size of the artifact's `.tflite`, and of what it compresses to.
         agreement: Of its outputs with the source's, on the calibration set.
         accuracy: On held-out samples before and after; None if it was not measured.
         repair: What was left in float to keep the budget; None if nothing had to be.
@@ -108,6 +118,7 @@ class ConversionResult:
     output: Path
     source_bytes: int
     float_bytes: int
+    shipped: CompressedSizes
     agreement: Agreement
     accuracy: Accuracy | None
     repair: LeftInFloat | None

@@ -58,6 +58,7 @@ class Source:
     Attributes:
         float_file: Its float32 `.tflite`.
         float_bytes: That file's size.
+        inputs: Its input tensors.
         output_names: In the order in which predictions come first.
         samples: The data that fits it.
         calibration_outputs: What the source answers to the calibration set, by output name.
@@ -68,6 +69,7 @@ class Source:
 
     float_file: Path
     float_bytes: int
+    inputs: tuple[TensorSpec, ...]
     output_names: tuple[str, ...]
     samples: Samples
     calibration_outputs: Outputs
@@ -116,6 +118,7 @@ def export_source(
     return Source(
         float_file=float_file,
         float_bytes=len(float_model),
+        inputs=tuple(specs),
         output_names=tuple(answer["outputs"]) or found_outputs,
         samples=samples,
         calibration_outputs=outputs["calibration"],

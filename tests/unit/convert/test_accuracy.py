@@ -13,9 +13,9 @@ from liteship.convert.accuracy import (
     Accuracy,
     Agreement,
     cosine_similarity,
+    disagreement,
     encode_requests,
     over_budget,
-    require_agreement,
     require_classes,
     run_artifact,
     scores_of,
@@ -70,14 +70,15 @@ def agreement(similarity: float) -> Agreement:
 
 @pytest.mark.parametrize("similarity", [LEAST_SIMILARITY, 1.0])
 def test_outputs_that_are_alike_pass(similarity: float) -> None:
-    require_agreement(agreement(similarity))
+    assert disagreement(agreement(similarity)) is None
 
 
 @pytest.mark.parametrize("similarity", [0.0, -1.0, LEAST_SIMILARITY - 0.001, float("nan")])
 def test_outputs_that_are_not_are_refused(similarity: float) -> None:
-    with pytest.raises(ConversionError) as raised:
-        require_agreement(agreement(similarity))
-    assert raised.value.reference == "outputs-differ"
+    error = disagreement(agreement(similarity), ["column 1 spans 0 to 4000"])
+    assert isinstance(error, ConversionError)
+    assert error.reference == "outputs-differ"
+    assert error.problems == ("column 1 spans 0 to 4000",)
 
 
 def test_agreement_counts_the_same_best_classes() -> None:

@@ -39,7 +39,8 @@ def read_labels(values: NDArray[np.generic], query: Query) -> Labels:
         one_hot = "; one-hot labels: label.argmax(axis=1)" if values.ndim == 2 else ""
         return None, [f"{LABEL}: expected integers of shape (samples,), received {kind}{one_hot}"]
     if values.dtype.kind in "US":
-        text = np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
+        encoded = values.dtype.kind == "S"
+        text = np.char.decode(values.astype(np.bytes_), "utf-8", "replace") if encoded else values
         return _named(np.char.strip(text.astype(np.str_)), query.classes)
     if values.dtype.kind not in "iu":
         return None, [

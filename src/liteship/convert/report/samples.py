@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Arrays = Mapping[str, NDArray[np.generic]]
+    from liteship.convert.data import Samples as Values
+
+    Arrays = Mapping[str, Values]
 
 WORST = 24
 THUMBNAIL_PIXELS = 96
@@ -128,17 +130,18 @@ def _differences(source: NDArray[np.floating], artifact: NDArray[np.floating]) -
 
 def _thumbnail(inputs: Arrays, index: int) -> str | None:
     for values in inputs.values():
-        grey, colored = values.ndim == 3, values.ndim == 4 and values.shape[3] in {1, 3}
-        if values.dtype == np.uint8 and (grey or colored):
-            return thumbnail(values[index])
+        picture = np.asarray(values[index])
+        grey, colored = picture.ndim == 2, picture.ndim == 3 and picture.shape[2] in {1, 3}
+        if picture.dtype == np.uint8 and (grey or colored):
+            return thumbnail(picture)
     return None
 
 
 def _features(inputs: Arrays, index: int, columns: Sequence[str]) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for name, values in inputs.items():
-        if values.ndim <= 2:
-            row = np.atleast_1d(values[index])
+        row = np.atleast_1d(values[index])
+        if row.ndim == 1:
             numbered = (f"{name}[{place}]" if row.size > 1 else name for place in range(row.size))
             named = columns if len(inputs) == 1 and len(columns) == row.size else numbered
             found += [(column, _number(value)) for column, value in zip(named, row, strict=True)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from liteship.convert.graph import float_tensors, operators
+from liteship.convert.layers import layer_errors
 from liteship.convert.quantize import Ranges, calibrate, quantize
 from liteship.convert.workers.conversation import answer_orders
 
@@ -56,11 +57,26 @@ class Quantizing:
         Path(request["output"]).write_bytes(model)
         return {"float_tensors": float_tensors(model)}
 
+    def layers(self, request: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+        """Compares the layers of a quantized model with the float model's."""
+        progress("layers")
+        with np.load(request["samples"], allow_pickle=False) as file:
+            samples = {name: file[name] for name in file.files}
+        model = Path(request["model"]).read_bytes()
+        return {"layers": [each.as_dict() for each in layer_errors(self._float_model, model, samples)]}
+
 
 def main() -> None:
     """Does what the parent asks for."""
     work = Quantizing()
-    answer_orders({"load": work.load, "calibrate": work.calibrate, "quantize": work.quantize})
+    answer_orders(
+        {
+            "load": work.load,
+            "calibrate": work.calibrate,
+            "quantize": work.quantize,
+            "layers": work.layers,
+        }
+    )
 
 
 if __name__ == "__main__":
