@@ -1,0 +1,67 @@
+"""Prunes a float `.tflite` in one shot: for sources that cannot be fine-tuned.
+
+Without training, little can go: see decision record 11. Runs in the conversion's child process only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+from liteship.convert.shrinking.schedule import magnitude_mask, require_sparsity
+from liteship.convert.shrinking.weights import constant_tensors
+from liteship.errors import SourceModelError
+
+if TYPE_CHECKING:
+    from liteship.convert.shrinking.weights import ConstantTensor
+
+LEAST_ELEMENTS = 1024
+"""Of a weight tensor that is pruned; as in a Keras model (`keras_layers`)."""
+
+_WEIGHTS = {
+    (BuiltinOperator.FULLY_CONNECTED, 1),
+    (BuiltinOperator.CONV_2D, 1),
+    (BuiltinOperator.CONV_3D, 1),
+    (BuiltinOperator.CONV_3D_TRANSPOSE, 1),
+    (BuiltinOperator.TRANSPOSE_CONV, 1),
+    (BuiltinOperator.BATCH_MATMUL, 1),
+    *((BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM, position) for position in range(1, 9)),
+}
+"""Operators and the position of their weights, as in LiteRT's kernels. Not depthwise convolutions."""
+
+
+def prune_float_tflite(model: bytes, sparsity: float) -> bytes:
+    """Sets the smallest weights of each layer to zero.
+
+    Args:
+        model: Content of a float32 `.tflite`.
+        sparsity: Share of each weight tensor that goes, from 0, below 1.
+
+    Returns:
+        The model with other weights, of the same size.
+
+    Raises:
+        ConfigurationError: `sparsity-invalid`.
+        SourceModelError: `nothing-to-prune`.
+    """
+    require_sparsity(sparsity)
+    content = bytearray(model)
+    tensors = [each for each in constant_tensors(content) if _is_prunable(each)]
+    if not tensors:
+        raise SourceModelError(
+            "nothing-to-prune",
+            "the model has no float32 weights that can be pruned",
+            expected=f"a dense layer or convolution with {LEAST_ELEMENTS} weights",
+            hint="leave pruning out: a model this small has little to give",
+        )
+    for tensor in tensors:
+        values = tensor.data.view(np.float32)
+        values[~magnitude_mask(values, sparsity)] = 0
+    return bytes(content)
+
+
+def _is_prunable(tensor: ConstantTensor) -> bool:
+    large = tensor.data.size // 4 >= LEAST_ELEMENTS
+    return tensor.dtype == "float32" and large and not _WEIGHTS.isdisjoint(tensor.readers)
