@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LEAST_ELEMENTS = 1024
 """Of a tensor that is clustered: smaller ones have nothing to give."""
 
+_PART = 1 << 20
+"""Weights at a time: counting turns each byte into an integer of eight."""
+
 _VALUES = np.arange(-128, 128)
 
 
@@ -62,12 +65,15 @@ def cluster_int8(model: bytes, clusters: int) -> bytes:
             hint="convert it with scheme int8 or dynamic, or leave clustering out",
         )
     for tensor in tensors:
-        values = tensor.data.view(np.int8)
-        counts = np.bincount(values.view(np.uint8), minlength=256)
-        histogram = np.roll(counts, 128).astype(np.float64)  # int8's order: -128 first
-        nearest = nearest_centroids(histogram, clusters, zero=tensor.zero_point)
-        table = np.roll(nearest, 128).astype(np.int8)  # by the byte's unsigned value
-        values[:] = table[values.view(np.uint8)]
+        parts = [tensor.data[start : start + _PART] for start in range(0, tensor.data.size, _PART)]
+        counts = sum(np.bincount(part, minlength=256) for part in parts)
+        # Counted as unsigned bytes; rolled to int8's order, -128 first, and back
+        nearest = nearest_centroids(
+            np.roll(counts, 128).astype(np.float64), clusters, zero=tensor.zero_point
+        )
+        table = np.roll(nearest, 128).astype(np.int8).view(np.uint8)
+        for part in parts:
+            part[:] = table[part]
     return bytes(content)
 
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from liteship.convert.shrinking.schedule import least_prunable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-LEAST_ELEMENTS = 1024
-"""Of a kernel that is pruned. Smaller ones, often a model's first, give nothing and lose most."""
 
 _layers = keras.layers
 _DEPTHWISE = (_layers.DepthwiseConv1D, _layers.DepthwiseConv2D)
@@ -31,8 +30,8 @@ class Kernel:
 
     Attributes:
         variable: The Keras variable.
-        prunable: Whether pruning takes it. Not the kernels of depthwise convolutions: they are the
-            smallest part of a model and the most sensitive, with a handful of weights a channel.
+        prunable: Whether pruning takes it. Not what is small (`least_prunable`), nor the kernels of
+            depthwise convolutions: a small part of a model, with a handful of weights a channel.
         channel_axes: The axes that have an int8 scale for each index; empty where it is not known how
             the converter lays the weight out.
     """
@@ -44,15 +43,23 @@ class Kernel:
 
 def kernels(model: Any) -> list[Kernel]:
     """Every trainable kernel of a built model, those of its inner models and layers too, each once."""
-    found: dict[int, Kernel] = {}
+    found: dict[int, tuple[Any, bool, tuple[int, ...]]] = {}
     for layer in model._flatten_layers(include_self=False):  # noqa: SLF001  # no public way
         for variable, depthwise, axes in _kernels_of(layer):
             # Where Keras' LoRA is on, a kernel is a product and no variable
             if isinstance(variable, keras.Variable) and variable.trainable:
-                large = math.prod(variable.shape) >= LEAST_ELEMENTS
-                kernel = Kernel(variable=variable, prunable=large and not depthwise, channel_axes=axes)
-                found.setdefault(id(variable), kernel)
-    return list(found.values())
+                found.setdefault(id(variable), (variable, depthwise, axes))
+    least = least_prunable(
+        math.prod(variable.shape) for variable, depthwise, _ in found.values() if not depthwise
+    )
+    return [
+        Kernel(
+            variable=variable,
+            prunable=not depthwise and math.prod(variable.shape) >= least,
+            channel_axes=axes,
+        )
+        for variable, depthwise, axes in found.values()
+    ]
 
 
 def _kernels_of(layer: Any) -> Iterator[tuple[Any, bool, tuple[int, ...]]]:

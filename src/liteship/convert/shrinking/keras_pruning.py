@@ -19,10 +19,10 @@ class MagnitudePruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     """Sets the smallest weights to zero while a model trains, and keeps them there.
 
     In each kernel, the same share of the weights goes. Pruned are the kernels of dense, convolution,
-    recurrent and embedding layers with 1,024 elements or more; not biases, normalisation or depthwise
-    convolutions. The mask is applied after every batch, so that a pruned weight is zero whatever the
-    optimizer's momentum says, and once more at the end. A callback that restores older weights, such as
-    EarlyStopping, must stand before this one.
+    recurrent and embedding layers with at least 1,024 elements and a 64th of the largest one's; not
+    biases, normalisation or depthwise convolutions. The mask is applied after every batch, so that a
+    pruned weight is zero whatever the optimizer's momentum says, and once more at the end. A callback
+    that restores older weights, such as EarlyStopping, must stand before this one.
 
         model.fit(x, y, epochs=30, callbacks=[MagnitudePruning(sparsity=0.9)])
 
@@ -103,7 +103,7 @@ def prunable_kernels(model: Any) -> list[Any]:
 
 def mask_of(variable: Any, sparsity: float) -> Any:
     """The mask of a Keras variable: a tensor of its shape and dtype, 1 where a weight stays."""
-    values = keras.ops.convert_to_numpy(variable)
+    values = variable.numpy()
     return keras.ops.convert_to_tensor(magnitude_mask(values, sparsity), dtype=variable.dtype)
 
 
@@ -115,7 +115,7 @@ def require_sparse(variables: list[Any], sparsity: float) -> None:
     """
     problems = []
     for variable in variables:
-        values = keras.ops.convert_to_numpy(variable)
+        values = variable.numpy()
         zeros, wanted = int((values == 0).sum()), pruned_count(values.size, sparsity)
         if zeros < wanted or not np.isfinite(values).all():
             problems.append(f"{variable.path}: {zeros} of {values.size} weights are zero, not {wanted}")

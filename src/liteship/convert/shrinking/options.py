@@ -25,7 +25,7 @@ class ShrinkOptions:
     quantization_aware: bool = False
     epochs: int = 20
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     seed: int = 0
 
     def __post_init__(self) -> None:

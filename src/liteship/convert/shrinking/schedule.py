@@ -9,10 +9,15 @@ import numpy as np
 from liteship.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 RAMP_END = 0.6
 """Share of the training after which nothing more is pruned, so that what is left has time to settle."""
+
+_LEAST_ELEMENTS = 1024
+_LEAST_SHARE = 64
 
 _STEP = 0.01
 """Masks are made anew each time that a hundredth of the weights is to go: sorting them costs time."""
@@ -90,6 +95,21 @@ def require_sparsity(sparsity: float) -> None:
             received=repr(sparsity),
             hint="0.8 is safe for most models, 0.9 for most after fine-tuning",
         )
+
+
+def least_prunable(sizes: Iterable[int]) -> int:
+    """How many elements a kernel must have to be pruned, so that a model's small layers stay whole.
+
+    They have nothing to give, and most to lose: with the last layer of the digits model, 1,440 weights
+    of 167,562, pruned as well, accuracy at 95 % sparsity fell by 2 points (decision record 11).
+
+    Args:
+        sizes: Elements of each kernel of the model, depthwise convolutions left out.
+
+    Returns:
+        A 64th of the largest kernel, at least 1,024.
+    """
+    return max(_LEAST_ELEMENTS, max(sizes, default=0) // _LEAST_SHARE)
 
 
 def magnitude_mask(values: NDArray[np.floating], sparsity: float) -> NDArray[np.bool_]:

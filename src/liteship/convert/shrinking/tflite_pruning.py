@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from liteship.convert.shrinking.schedule import magnitude_mask, require_sparsity
+from liteship.convert.shrinking.schedule import least_prunable, magnitude_mask, require_sparsity
 from liteship.convert.shrinking.weights import constant_tensors
 from liteship.errors import SourceModelError
 
 if TYPE_CHECKING:
     from liteship.convert.shrinking.weights import ConstantTensor
-
-LEAST_ELEMENTS = 1024
-"""Of a weight tensor that is pruned; as in a Keras model (`keras_layers`)."""
 
 _WEIGHTS = {
     (BuiltinOperator.FULLY_CONNECTED, 1),
@@ -48,12 +45,14 @@ def prune_float_tflite(model: bytes, sparsity: float) -> bytes:
     """
     require_sparsity(sparsity)
     content = bytearray(model)
-    tensors = [each for each in constant_tensors(content) if _is_prunable(each)]
+    weights = [each for each in constant_tensors(content) if _is_weight(each)]
+    least = least_prunable(each.data.size // 4 for each in weights)
+    tensors = [each for each in weights if each.data.size // 4 >= least]
     if not tensors:
         raise SourceModelError(
             "nothing-to-prune",
             "the model has no float32 weights that can be pruned",
-            expected=f"a dense layer or convolution with {LEAST_ELEMENTS} weights",
+            expected="a dense layer or convolution with 1,024 weights",
             hint="leave pruning out: a model this small has little to give",
         )
     for tensor in tensors:
@@ -62,6 +61,5 @@ def prune_float_tflite(model: bytes, sparsity: float) -> bytes:
     return bytes(content)
 
 
-def _is_prunable(tensor: ConstantTensor) -> bool:
-    large = tensor.data.size // 4 >= LEAST_ELEMENTS
-    return tensor.dtype == "float32" and large and not _WEIGHTS.isdisjoint(tensor.readers)
+def _is_weight(tensor: ConstantTensor) -> bool:
+    return tensor.dtype == "float32" and not _WEIGHTS.isdisjoint(tensor.readers)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from liteship.convert.shrinking.objective import find_objective, require_training_data
-from liteship.convert.shrinking.schedule import Ramp, magnitude_mask, pruned_count
+from liteship.convert.shrinking.schedule import Ramp, least_prunable, magnitude_mask, pruned_count
 from liteship.errors import ConversionError, SourceModelError
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 ANSWERED = 256
 """Samples whose answers tell whether the outputs are probabilities."""
 
-LEAST_ELEMENTS = 1024
-"""Of a weight that is pruned; as in a Keras model (`keras_layers`)."""
-
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MULTIPLYING = (nn.Linear, *_CONVOLUTIONS, *_TRANSPOSED)
@@ -49,8 +46,8 @@ def shrink_torch(
 ) -> nn.Module:
     """Fine-tunes a copy of a module.
 
-    Pruned are the weights of linear, convolution and embedding layers with 1,024 elements or more, but
-    not of depthwise convolutions.
+    Pruned are the weights of linear, convolution and embedding layers that are not small
+    (`least_prunable`), but not those of depthwise convolutions.
 
     Args:
         module: Takes its inputs by position and gives one tensor; it stays as it is.
@@ -94,14 +91,14 @@ def shrink_torch(
 
 
 def _prunable(layers: list[Any]) -> list[Any]:
-    found = [
-        layer for layer in layers if layer.weight.numel() >= LEAST_ELEMENTS and not _is_depthwise(layer)
-    ]
+    whole = [layer for layer in layers if not _is_depthwise(layer)]
+    least = least_prunable(layer.weight.numel() for layer in whole)
+    found = [layer for layer in whole if layer.weight.numel() >= least]
     if not found:
         raise SourceModelError(
             "nothing-to-prune",
             "the module has no layer that can be pruned",
-            expected=f"a linear, convolution or embedding layer with {LEAST_ELEMENTS} weights",
+            expected="a linear, convolution or embedding layer with 1,024 weights",
             hint="leave pruning out: a model this small has little to give",
         )
     return found
