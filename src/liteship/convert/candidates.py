@@ -68,9 +68,11 @@ class Candidates:
         self._calibrated = False
         self.operators: list[dict[str, Any]] = []
 
-    def load(self, float_model: Path) -> Self:
-        """Lets the child read the float model."""
-        self.operators = self._child.ask("load", model=str(float_model))["operators"]
+    def load(self, float_model: Path, sparsity: float | None = None) -> Self:
+        """Lets the child read a float model, and set part of its weights to zero."""
+        answer = self._child.ask("load", model=str(float_model), sparsity=sparsity)
+        self.operators = answer["operators"]
+        self._calibrated = False
         return self
 
     def make(self, scheme: str, left_in_float: Sequence[str] = ()) -> Candidate:

@@ -23,9 +23,9 @@ from liteship.convert.report.gathering import gather
 from liteship.convert.report.writing import write_report
 from liteship.convert.request import ConversionResult, LeftInFloat
 from liteship.convert.schemes import AUTO, SCHEMES
-from liteship.convert.source_side import Source, export_source
+from liteship.convert.source_side import Source, export_source, fine_tune
 from liteship.convert.sources import check_source
-from liteship.errors import ConfigurationError, ConversionError
+from liteship.errors import AccuracyError, ConfigurationError, ConversionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,15 +74,23 @@ def convert_model(
 
         exporter = start("export", python)
         source = export_source(exporter, request, source_format, folder)
-        exporter.close()  # what the framework holds of the model is memory that quantizing may need
+        trains = source.samples.training is not None
+        if request.prune is not None and trains:
+            fine_tune(exporter, request, source, folder)
+        if request.prune is not None or not trains:
+            exporter.close()  # what the framework holds of the model is memory that quantizing may need
         candidates = Candidates(
             start("quantize"),
             folder,
             source.samples.calibration,
             one_scale_for_dense=request.compatible_with == "tflite-runtime",
             clusters=request.clusters,
-        ).load(source.float_file)
+        ).load(source.float_file, None if trains else request.prune)
         outcome = _best(request, source, candidates, progress)
+        if outcome.refusal is not None and trains and request.prune is None:
+            fine_tune(exporter, request, source, folder)
+            outcome = _best(request, source, candidates.load(source.float_file), progress)
+        outcome = _repaired(request, source, outcome, candidates, progress)
         return _write(request, source_format, source, outcome, candidates)
 
 
@@ -107,10 +115,10 @@ def _check(request: ConversionRequest) -> SourceFormat:
 def _best(
     request: ConversionRequest, source: Source, candidates: Candidates, progress: Progress
 ) -> Outcome:
-    """A candidate that keeps the budget, repaired where need be; else the best, with its refusal."""
+    """A candidate that keeps the budget; else the best, with its refusal."""
 
-    def measure(scheme: str, left: Sequence[str] = ()) -> Proof:
-        candidate = candidates.make(scheme, left)
+    def measure(scheme: str) -> Proof:
+        candidate = candidates.make(scheme)
         return prove(request, source, candidate, lambda done, of: progress("evaluate", done, of))
 
     proof = (
@@ -129,30 +137,30 @@ def _best(
     )
     if proof.accuracy.keeps(request.max_drop):
         return Outcome(proof=proof, warnings=warnings)
-    refused = Outcome(
+    return Outcome(
         proof=proof,
         causes=causes,
         refusal=over_budget(proof.accuracy, request.max_drop, causes),
         warnings=warnings,
     )
-    if not request.repair or request.scheme == AUTO:
-        return refused
-    return _repaired(request, candidates, refused, measure, progress)
 
 
 def _repaired(
     request: ConversionRequest,
-    candidates: Candidates,
+    source: Source,
     refused: Outcome,
-    measure: Callable[[str, Sequence[str]], Proof],
+    candidates: Candidates,
     progress: Progress,
 ) -> Outcome:
+    """What leaving operators in float makes of a candidate over the budget; others as they are."""
+    if not isinstance(refused.refusal, AccuracyError) or not request.repair or request.scheme == AUTO:
+        return refused
     tried: dict[tuple[str, ...], Proof] = {}
 
     def attempt(left: Sequence[str]) -> float:
         progress("repair", len(tried) + 1, 0)
         try:
-            found = measure(request.scheme, left)
+            found = prove(request, source, candidates.make(request.scheme, left), lambda *_: None)
         except ConversionError:  # this choice makes a model that cannot be built or run
             return float("inf")
         tried[tuple(left)] = found

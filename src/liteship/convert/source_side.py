@@ -129,6 +129,36 @@ def export_source(
     )
 
 
+def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: Path) -> None:
+    """Fine-tunes the source, pruned if that is asked for, and writes its float `.tflite` again.
+
+    Args:
+        child: The one that exported it.
+        request: What was asked for.
+        source: With training data.
+        folder: For the files that go between.
+
+    Raises:
+        ConfigurationError: `fine-tune-unsupported`.
+    """
+    training = source.samples.training
+    if training is None:
+        msg = "there is no training data"
+        raise AssertionError(msg)
+    samples, labels = folder / "training.npz", folder / "labels.npy"
+    np.savez(samples, **training.inputs)  # type: ignore[arg-type]  # names are the arguments
+    np.save(labels, training.labels)
+    child.ask(
+        "tune",
+        samples=str(samples),
+        labels=str(labels),
+        folder=str(folder),
+        sparsity=request.prune,
+        seed=request.seed,
+    )
+    samples.unlink()
+
+
 def _read_specs(source: str, float_model: bytes) -> tuple[list[TensorSpec], tuple[str, ...]]:
     try:
         interpreter = create_interpreter(float_model)

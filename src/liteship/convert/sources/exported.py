@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from liteship.convert.shrinking import ShrinkOptions
+
     Arrays = Mapping[str, NDArray[np.generic]]
+    Progress = Callable[..., None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,12 @@ class Exported:
             out. None where the float `.tflite` is the source.
         outputs: The outputs' names in the source's order, in which predictions come first; empty for
             the order of the `.tflite`.
-        model: The loaded source model, for what trains it further; keeps alive what `run` needs.
+        tuned: The same converted again after fine-tuning the source model; None where it cannot be
+            trained. Labelled samples as the source takes them, options, and a progress in; a float
+            `.tflite` out.
     """
 
     float_model: bytes
     run: Callable[[Arrays], dict[str, NDArray[np.float32]]] | None
     outputs: tuple[str, ...] = ()
-    model: Any = None
+    tuned: Callable[[Arrays, NDArray[Any], ShrinkOptions, Progress], bytes] | None = None

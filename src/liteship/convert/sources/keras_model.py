@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from liteship.convert.shrinking import ShrinkOptions
+
 
 def export(
     source: str, _source_format: str, options: ExportOptions, progress: Callable[..., None]
@@ -64,11 +66,23 @@ def exported(model: Any, options: ExportOptions) -> Exported:
             name: np.asarray(value, np.float32) for name, value in zip(outputs, answer, strict=True)
         }
 
+    def tuned(
+        inputs: Mapping[str, NDArray[np.generic]],
+        labels: NDArray[Any],
+        shrinking: ShrinkOptions,
+        progress: Callable[..., None],
+    ) -> bytes:
+        from liteship.convert.shrinking.fine_tune import shrink_keras
+
+        given = {str(t.name): inputs[name] for t, name in zip(model.inputs, names, strict=True)}
+        better = shrink_keras(model, given, labels, shrinking, progress)
+        return exported(better, options).float_model
+
     function = tf.function(call, autograph=False).get_concrete_function(
         **shaped(specs, options.input_shapes)
     )
     return Exported(
-        float_model=convert_function(function), run=run, outputs=tuple(outputs), model=model
+        float_model=convert_function(function), run=run, outputs=tuple(outputs), tuned=tuned
     )
 
 

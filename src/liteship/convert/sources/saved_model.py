@@ -70,9 +70,7 @@ def export(
             for name in outputs
         }
 
-    return Exported(
-        float_model=convert_function(function), run=run, outputs=tuple(outputs), model=model
-    )
+    return Exported(float_model=convert_function(function), run=run, outputs=tuple(outputs))
 
 
 def _choose(source: str, signatures: Mapping[str, Any], wanted: str | None) -> Any:

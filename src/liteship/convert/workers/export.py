@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from liteship.convert.shrinking import ShrinkOptions
 from liteship.convert.sources.exported import Exported, ExportOptions
 from liteship.convert.workers.conversation import answer_orders
-from liteship.errors import ConversionError
+from liteship.errors import ConfigurationError, ConversionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +77,28 @@ class Exporter:
         np.savez(request["outputs"], **outputs)  # type: ignore[arg-type]  # names are the arguments
         return {}
 
+    def tune(self, request: Mapping[str, Any], progress: Progress) -> dict[str, object]:
+        """Fine-tunes the source on the samples of an `.npz`, and writes `float.tflite` again."""
+        exported = self._loaded()
+        if exported.tuned is None:
+            raise ConfigurationError(
+                "fine-tune-unsupported",
+                "a source of this format cannot be trained further",
+                expected="a Keras model (.keras or .h5)",
+                hint="fine-tune it in its own training script, where liteship.convert.shrinking has a "
+                "callback for Keras; or leave out --fine-tune",
+            )
+        options = ShrinkOptions(
+            sparsity=request["sparsity"], quantization_aware=True, seed=request["seed"]
+        )
+        with np.load(request["samples"], allow_pickle=False) as file:
+            inputs = {name: file[name] for name in file.files}
+        labels = np.load(request["labels"], allow_pickle=False)
+        progress("fine-tune")
+        float_model = exported.tuned(inputs, labels, options, progress)
+        (Path(request["folder"]) / FLOAT_FILE).write_bytes(float_model)
+        return {}
+
     def _loaded(self) -> Exported:
         if self._exported is None:
             msg = "the parent asks for an export first"
@@ -88,7 +111,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     exporter = Exporter()
-    answer_orders({"export": exporter.export, "run": exporter.run})
+    answer_orders({"export": exporter.export, "run": exporter.run, "tune": exporter.tune})
 
 
 if __name__ == "__main__":

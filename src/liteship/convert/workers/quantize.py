@@ -14,6 +14,8 @@ import numpy as np
 from liteship.convert.graph import float_tensors, operators
 from liteship.convert.layers import layer_errors
 from liteship.convert.quantize import Ranges, calibrate, quantize
+from liteship.convert.shrinking.clustering import cluster_int8
+from liteship.convert.shrinking.tflite_pruning import prune_float_tflite
 from liteship.convert.workers.conversation import answer_orders
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ class Quantizing:
     def load(self, request: Mapping[str, Any], _progress: Progress) -> dict[str, object]:
         """Reads the float model, and tells its operators in the order of their execution."""
         self._float_model = Path(request["model"]).read_bytes()
+        self._ranges = None
+        if request["sparsity"] is not None:
+            self._float_model = prune_float_tflite(self._float_model, request["sparsity"])
         return {"operators": [dataclasses.asdict(each) for each in operators(self._float_model)]}
 
     def calibrate(self, request: Mapping[str, Any], progress: Progress) -> dict[str, object]:
@@ -54,6 +59,8 @@ class Quantizing:
             left_in_float=request["left_in_float"],
             one_scale_for_dense=request["one_scale_for_dense"],
         )
+        if request["clusters"] is not None:
+            model = cluster_int8(model, request["clusters"])
         Path(request["output"]).write_bytes(model)
         return {"float_tensors": float_tensors(model)}
 
