@@ -126,8 +126,9 @@ def _best(
     )
     causes = tuple(range_causes(source.samples.calibration, source.inputs))
     if proof.accuracy is None:
-        refusal = disagreement(proof.agreement, causes)
-        return Outcome(proof=proof, causes=causes, refusal=refusal, warnings=_UNMEASURED)
+        coarse = _too_coarse(source, proof)
+        refusal = None if coarse else disagreement(proof.agreement, causes)
+        return Outcome(proof=proof, causes=causes, refusal=refusal, warnings=_UNMEASURED + coarse)
     warnings = tuple(
         scale_warnings(
             source.samples.calibration,
@@ -143,6 +144,22 @@ def _best(
         refusal=over_budget(proof.accuracy, request.max_drop, causes),
         warnings=warnings,
     )
+
+
+def _too_coarse(source: Source, proof: Proof) -> tuple[str, ...]:
+    """A warning where nothing that the source answers reaches one step of the result's output.
+
+    An untrained network of a thousand classes gives each of them 0.001, and int8 has steps of 1/256.
+    """
+    output = proof.artifact.manifest.outputs[0]
+    greatest = float(abs(source.calibration_outputs[output.name]).max())
+    if not output.is_quantized or greatest >= output.scale:
+        return ()
+    warning = (
+        f"no output of the source is above {greatest:.2g}, and {output.dtype} has steps of "
+        f"{output.scale:.2g}: the two cannot be compared; is the model trained?"
+    )
+    return (warning,)
 
 
 def _repaired(
