@@ -14,7 +14,14 @@ from liteship.convert.data.loading import load_calibration, load_evaluation, loa
 from liteship.convert.data.pictures import PictureFiles
 from liteship.convert.data.ranges import range_causes, scale_warnings
 from liteship.convert.data.references import DataReference, check_reference
-from liteship.convert.data.samples import Arrays, Evaluation, Pictures, Purpose, Samples, Training
+from liteship.convert.data.samples import (
+    Arrays,
+    Evaluation,
+    Pictures,
+    Purpose,
+    Samples,
+    Training,
+)
 
 __all__ = [
     "Arrays",

@@ -240,7 +240,8 @@ def _importable(folder: Path | None) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        for name in [each for each in set(sys.modules) - before if _stands_in(each, places)]:
+        new = [name for name in set(sys.modules) - before if name.partition(".")[0] not in before]
+        for name in [each for each in new if _stands_in(each, places)]:
             del sys.modules[name]
 
 

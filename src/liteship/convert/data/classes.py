@@ -132,7 +132,8 @@ def _indices(values: NDArray[np.generic], classes: Sequence[str]) -> Labels:
 def _numbers(values: NDArray[np.generic]) -> Labels:
     if values.dtype.kind not in "iuf":
         return None, [f"{LABEL}: expected numbers, received {values.dtype} of shape {values.shape}"]
-    numbers = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = values.astype(np.float64)
     bad = int((~np.isfinite(numbers)).sum())
     if bad:
         return None, [f"{LABEL}: {bad} of {numbers.size} values are NaN or infinite"]

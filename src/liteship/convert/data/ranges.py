@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from liteship.artifact import TensorSpec
+    from liteship.artifact import Preprocessing, TensorSpec
 
     Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -32,19 +32,28 @@ _FEW_STEPS = 8
 
 
 def scale_warnings(
-    calibration: Arrays, evaluation_normalized: Arrays, specs: Sequence[TensorSpec]
+    calibration: Arrays,
+    evaluation_normalized: Arrays,
+    specs: Sequence[TensorSpec],
+    preprocessing: Preprocessing | None = None,
 ) -> list[str]:
     """Says where held-out inputs lie far outside the calibrated range, or use next to nothing of it.
 
+    For a model of pictures the calibration alone tells, too: normalised pixels have known ends.
+
     Args:
         calibration: By input name, what the model sees: shape (samples, …).
-        evaluation_normalized: The same of the held-out samples.
+        evaluation_normalized: The same of the held-out samples; empty if there are none.
         specs: The float model's inputs; integer inputs have no range.
+        preprocessing: From request to tensor.
 
     Returns:
-        A line for each input that is concerned.
+        A line for each input and set that is concerned.
     """
     warnings = []
+    if preprocessing is not None and preprocessing.kind == "image":
+        for spec in _float_inputs(specs, calibration):
+            warnings += _pixel_warnings(calibration[spec.name], spec, preprocessing)
     for spec in _float_inputs(specs, calibration, evaluation_normalized):
         known, held_out = calibration[spec.name], evaluation_normalized[spec.name]
         # The range of a quantized tensor holds 0, for padding (Jacob et al. 2018, section 2.1)
@@ -99,6 +108,20 @@ def range_causes(calibration: Arrays, specs: Sequence[TensorSpec]) -> list[str]:
             f"{_FEW_STEPS}; normalise outside the model, or keep this input float"
         )
     return causes
+
+
+def _pixel_warnings(
+    known: NDArray[np.generic], spec: TensorSpec, preprocessing: Preprocessing
+) -> list[str]:
+    ends = np.array([[0.0], [255.0]]) - np.array(preprocessing.mean)
+    greatest = float(np.abs(ends / np.array(preprocessing.std)).max())
+    reach = _reach(known)
+    ratio = reach / greatest
+    if _USED_SHARE <= ratio < _FAR:
+        return []
+    told = f"input {spec.name}: calibration values reach {reach:g}"
+    known_ends = f"pixels normalised as [input] of function.toml says {greatest:g} ({ratio:.3g} times)"
+    return [f"{told}, {known_ends}: the ranges fit nothing; normalise them as in training"]
 
 
 def _float_inputs(specs: Sequence[TensorSpec], *sets: Arrays) -> list[TensorSpec]:

@@ -115,10 +115,12 @@ def _to_integer(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.gene
     target = np.dtype(spec.dtype)
     least, greatest = (0, 1) if target.kind == "b" else (np.iinfo(target).min, np.iinfo(target).max)
     if array.dtype.kind == "f":
-        whole = np.isfinite(array) & (array == np.floor(array))
+        with np.errstate(over="ignore", invalid="ignore"):
+            numbers = array.astype(np.float64)
+            whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
         _require_none(
             (~whole, f"{_wrong_dtype(array, spec)}: values are no whole numbers"),
-            (whole & (np.abs(array) > _EXACT), f"{spec.name}: values are too great to be exact"),
+            (whole & (np.abs(numbers) > _EXACT), f"{spec.name}: values are too great to be exact"),
         )
     if array.size and not least <= int(array.min()) <= int(array.max()) <= greatest:
         msg = (

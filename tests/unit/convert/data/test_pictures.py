@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from liteship import Artifact, Predictor
 from liteship.artifact import Golden, Manifest, Postprocessing, Preprocessing, TensorSpec
+from liteship.convert.accuracy import run_artifact
 from liteship.convert.data import (
+    Evaluation,
     check_reference,
     load_calibration,
     load_evaluation,
@@ -107,6 +110,29 @@ def test_held_out_pictures_are_sent_in_their_own_size(
         np.testing.assert_array_equal(
             deployed(png, spec, preprocessing), deployed(path, spec, preprocessing)
         )
+
+
+def test_files_are_measured_as_arrays_are(
+    tmp_path: Path, artifact_folder: Path, digit_images: tuple[Any, Any]
+) -> None:
+    """Through the deployed predictor."""
+    images, digits = digit_images
+    for index in range(60):
+        place = tmp_path / str(digits[index]) / f"{index:02}.png"
+        place.parent.mkdir(exist_ok=True)
+        to_picture(images[index]).save(place)
+    predictor = Predictor(Artifact.load(artifact_folder))
+    manifest = predictor.manifest
+    files = load_evaluation(
+        str(tmp_path), manifest.inputs, manifest.preprocessing, labels=manifest.postprocessing.labels
+    )
+    arrays = Evaluation(inputs={"image": images[:60]}, labels=digits[:60])
+    scores = run_artifact(predictor, files, lambda *_: None)
+    by_picture = run_artifact(predictor, arrays, lambda *_: None)
+    order = np.lexsort((np.arange(60), digits[:60]))  # files come class by class
+    np.testing.assert_array_equal(scores, by_picture[order])
+    np.testing.assert_array_equal(files.labels, arrays.labels[order])
+    assert (scores.argmax(axis=-1) == files.labels).mean() > 0.9
 
 
 def test_fine_tuning_sees_the_same_normalised(folder: Path) -> None:

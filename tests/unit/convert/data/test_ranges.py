@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from liteship.artifact import TensorSpec
+from liteship.artifact import Preprocessing, TensorSpec
 from liteship.convert.data import range_causes, scale_warnings
 
 RNG = np.random.default_rng(51)
@@ -29,6 +29,27 @@ def test_held_out_pixels_that_nobody_normalised_are_told() -> None:
 def test_calibration_pixels_that_nobody_normalised_are_told() -> None:
     (line,) = scale_warnings({"image": PIXELS * 255}, {"image": PIXELS}, [IMAGE])
     assert "int8 keeps 1 of 255 steps for them" in line
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"), [([0.0], [255.0]), ([127.5], [127.5]), ([103.939, 116.779, 123.68], [1.0] * 3)]
+)
+def test_pixels_have_known_ends(mean: list[float], std: list[float]) -> None:
+    preprocessing = Preprocessing("image", "BGR", mean=mean, std=std)
+    known = ((RNG.integers(0, 256, (20, 8, 8, len(mean))) - mean) / std).astype(np.float32)
+    spec = TensorSpec("image", "float32", [-1, 8, 8, len(mean)])
+    assert scale_warnings({"image": known}, {}, [spec], preprocessing) == []
+    for factor in (255, 1 / 255):
+        (line,) = scale_warnings({"image": known * np.float32(factor)}, {}, [spec], preprocessing)
+        assert line.startswith("input image: calibration values reach ")
+        assert "as in training" in line
+
+
+def test_raw_pixels_as_floats_are_told_without_held_out_samples() -> None:
+    preprocessing = Preprocessing("image", "L", mean=[0.0], std=[255.0])
+    raw = np.full((2, 8, 8, 1), 255, np.float32)
+    (line,) = scale_warnings({"image": raw}, {}, [IMAGE], preprocessing)
+    assert "values reach 255, pixels normalised as [input] of function.toml says 1 (255 times)" in line
 
 
 def test_a_few_values_beyond_the_range_are_not_told_but_far_ones_are() -> None:

@@ -38,7 +38,8 @@ def test_float64_is_rounded_to_the_nearest_float32() -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", ["int8", "uint8", "int16", "uint32", "int64", "uint64", "float64", "bool"]
+    "dtype",
+    ["int8", "uint8", "int16", "uint32", "int64", "uint64", "float16", "float64", "longdouble", "bool"],
 )
 def test_whole_numbers_become_ids(dtype: str) -> None:
     converted, problems = model_input(np.array([[0, 1]]).astype(dtype), IDS, TENSORS)
