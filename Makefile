@@ -36,8 +36,9 @@ e2e: install .tools/sam
 	$(BIN)/pytest tests/e2e
 
 # PyTorch lives in an environment of its own for its size, ONNX because liteship puts it into one.
+# litert-torch holds typing-extensions back, and that anyio, whose pytest plugin warns of its own age.
 converters: install .tools/torch
-	.tools/torch/bin/pytest tests/converters/test_*torch*.py
+	.tools/torch/bin/pytest -p no:anyio tests/converters/test_*torch*.py
 	$(BIN)/pytest tests/converters/test_*onnx*.py
 
 format: install

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PYTHON = "3.11"  # onnxsim 0.4.36, which onnx2tf 1.29.24 pins, has no wheel for a later one
-_SIZE = {"onnx": "0.6 GB to download and 1.7 GB on disk"}
+_SIZE = {"onnx": "0.5 GB to download and 1.7 GB on disk"}
 
 
 def environment_for(extra: Literal["onnx"], say: Callable[[str], None]) -> Path:
