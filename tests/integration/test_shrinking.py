@@ -145,6 +145,7 @@ def test_pruned_weights_are_zero_after_every_batch(optimizer: Any, compiled: boo
     assert zeros(model.get_layer("normal").gamma) == 0
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras says so of every such set
 def test_an_unknown_number_of_batches_is_pruned_epoch_by_epoch(split: Any) -> None:
     model = small_model()
     model.compile("adam", loss="sparse_categorical_crossentropy")

@@ -143,7 +143,7 @@ def _train(
                 "fine-tune-diverged",
                 f"the loss is no longer a number after step {done + 1} of {steps}",
                 expected="a finite loss",
-                received=str(float(loss)),
+                received=str(loss.item()),
                 hint=f"use a learning rate below {options.learning_rate:g}",
             )
         optimizer.zero_grad()
