@@ -118,7 +118,7 @@ def test_a_first_deployment_has_no_rollout(make: Make) -> None:
     plan = make()
     assert {each.action for each in plan.changes} == {"created"}
     assert plan.rollout.startswith("all at once")
-    assert plan.functions == ("digits", "wine")
+    assert plan.functions == ("digits", "shapes", "wine")
     assert not plan.undecided
 
 
