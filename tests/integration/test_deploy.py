@@ -67,7 +67,8 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def wine(project: Path) -> Path:
     """The project with one zip function alone: quick to check, and in no need of Docker."""
-    shutil.rmtree(project / "functions" / "digits")
+    for name in ("digits", "shapes"):
+        shutil.rmtree(project / "functions" / name)
     write(project)
     return project
 
@@ -241,7 +242,7 @@ def refusal(done: subprocess.CompletedProcess[str], code: int, reference: str) -
 def test_a_dry_run_needs_no_account(run: Run, project: Path) -> None:
     plan = plan_of(run("digits", "--dry-run", "--json"))
     assert plan["looked"] is False
-    assert plan["functions"] == ["digits", "wine"]
+    assert plan["functions"] == ["digits", "shapes", "wine"]
     assert set(actions(plan).values()) == {"created"}
     assert {"DigitsFunction", "DigitsBucket", "WineFunction", "LitertLayer"} <= actions(plan).keys()
     assert plan["sizes_bytes"]["wine"]["function-zipped"] > 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from sklearn.datasets import load_wine
 
 from liteship.deploy.local.events import http_event
@@ -81,9 +81,19 @@ def wine_event() -> str:
     return json.dumps(http_event("POST", "/predict", body, "application/json"))
 
 
+def shapes_event() -> str:
+    """A picture of a bright circle on dark ground as an HTTP event."""
+    picture = Image.new("RGB", (120, 120), (30, 60, 20))
+    ImageDraw.Draw(picture).ellipse((20, 20, 100, 100), (240, 170, 200))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return json.dumps(http_event("POST", "/predict", buffer.getvalue(), "image/png"))
+
+
 # For every function: a real request, what is the best answer to it, and what its zip may weigh
 EXAMPLES: dict[str, tuple[Callable[[], str], str, int]] = {
     "digits": ((EVENTS / "http_v2.json").read_text, "7", 10 * MEGABYTE),
+    "shapes": (shapes_event, "circle", 10 * MEGABYTE),
     "wine": (wine_event, "Barolo", 5 * MEGABYTE),
 }
 
@@ -192,7 +202,7 @@ def pictures() -> dict[str, bytes]:
 # the first line is also how liteship's own codec opens a picture: the format's class by name
 DECODE = """
 import hashlib, io, json, sys
-from PIL import Image
+from PIL import Image, ImageDraw
 digests = {}
 for name, content in json.load(sys.stdin).items():
     with Image.open(io.BytesIO(bytes.fromhex(content))) as image:

@@ -1,10 +1,12 @@
-"""The tabular example: raw measurements as JSON, through everything that answers."""
+"""The tabular example: raw measurements as JSON and CSV, through everything that answers.
+
+Its training and conversion: tests/converters/test_wine_torch.py.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -73,14 +75,16 @@ def server() -> Iterator[str]:
             process.terminate()
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose wine model was trained just now."""
-    project = tmp_path_factory.mktemp("project")
-    folder = project / "functions" / "wine"
-    shutil.copytree(WINE, folder, ignore=shutil.ignore_patterns("trained", "model", "__pycache__"))
-    subprocess.run([sys.executable, folder / "train.py"], check=True, capture_output=True)
-    return project
+def csv_forms(measurements: list[float]) -> list[bytes]:
+    """The analysis as spreadsheets, pandas and people write it."""
+    names = load_wine().feature_names
+    row = ",".join(map(str, measurements))
+    quoted = ",".join(f'"{value}"' for value in measurements)
+    return [
+        row.encode(),
+        f"{','.join(names)}\n{row}\n".encode(),
+        f"\ufeff{','.join(names)}\r\n{quoted}\r\n".encode(),
+    ]
 
 
 def liteship(project: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -118,13 +122,16 @@ def test_the_accuracy_in_the_manifest_is_that_of_the_held_out_wines(artifact: Ar
     assert stated["source"] - stated["artifact"] <= stated["max_drop"]
 
 
-def test_predict_answers_a_file(request_file: Path) -> None:
+def test_predict_answers_a_file(request_file: Path, measurements: list[float]) -> None:
     done = liteship(ROOT, "predict", "wine", request_file, "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["predictions"][0]["label"] == "Barolo"
     assert {each["label"] for each in answer["predictions"]} == WINES.keys()
     assert sum(each["score"] for each in answer["predictions"]) == pytest.approx(1, abs=1e-5)
+    request_file.with_suffix(".csv").write_bytes(csv_forms(measurements)[1])
+    from_csv = liteship(ROOT, "predict", "wine", request_file.with_suffix(".csv"), "--json")
+    assert json.loads(from_csv.stdout) == answer
     table = liteship(ROOT, "predict", "wine", request_file)
     assert all(wine in table.stdout for wine in WINES)
 
@@ -138,6 +145,7 @@ def test_every_form_of_a_request_gives_one_answer_over_http_and_lambda(
         {"inputs": measurements},
     ]
     requests = [(json.dumps(each).encode(), "application/json") for each in jsons]
+    requests += [(each, "text/csv") for each in csv_forms(measurements)]
     requests.append((struct.pack("<13f", *measurements), "application/octet-stream"))
     answers = []
     for body, content_type in requests:
@@ -150,6 +158,37 @@ def test_every_form_of_a_request_gives_one_answer_over_http_and_lambda(
 
 
 @pytest.mark.parametrize(
+    ("row", "reference"),
+    [
+        ("1,2,3", "csv-columns"),
+        (",".join(["1"] * 14), "csv-columns"),
+        (",".join(["1"] * 12) + ",", "csv-values"),
+        (",".join(["1"] * 12) + ",nan", "csv-values"),
+        (";".join(["1,5"] * 13), "csv-separator"),
+        ("\n".join([",".join(["1"] * 13)] * 2), "csv-rows"),
+        (",".join(["1"] * 12) + ',"1', "csv-invalid"),
+    ],
+)
+def test_a_table_that_is_no_analysis_is_refused_alike(
+    server: str, emulator: LambdaEmulator, row: str, reference: str
+) -> None:
+    headers = {"content-type": "text/csv"}
+    response = httpx.post(f"{server}/predict", content=row.encode(), headers=headers)
+    invoked = emulator.invoke(http_event("POST", "/predict", row.encode(), "text/csv"))
+    assert (response.status_code, invoked["statusCode"]) == (400, 400)
+    refusals = [response.json(), json.loads(invoked["body"])]
+    assert [refusal.pop("request_id") is not None for refusal in refusals] == [True, True]
+    assert refusals[0]["reference"] == reference
+    assert refusals[0] == refusals[1]
+
+
+def test_a_table_that_is_too_long_is_refused(server: str) -> None:
+    headers = {"content-type": "text/csv"}
+    response = httpx.post(f"{server}/predict", content=b"1," * 100_000, headers=headers)
+    assert (response.status_code, response.json()["reference"]) == (413, "csv-too-long")
+
+
+@pytest.mark.parametrize(
     ("inputs", "reference"),
     [([1.0] * 12, "tensor-shape"), ([*[1.0] * 12, "much"], "tensor-value"), ({"a": 1}, "tensor-names")],
 )
@@ -157,20 +196,3 @@ def test_what_is_no_analysis_is_refused(server: str, inputs: object, reference: 
     response = httpx.post(f"{server}/predict", json={"inputs": inputs})
     assert response.status_code == 400
     assert response.json()["reference"] == reference
-
-
-def test_training_and_conversion_keep_the_promise(trained: Path) -> None:
-    done = liteship(trained, "convert", "wine", "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert result["scheme"] == "dynamic"
-    assert result["accuracy"]["artifact"] >= 0.9
-    request = trained / "functions" / "wine" / "trained" / "request.json"
-    assert liteship(trained, "predict", "wine", request).returncode == 0
-
-
-def test_int8_over_raw_measurements_is_refused(trained: Path) -> None:
-    """The reason that function.toml gives for its scheme."""
-    done = liteship(trained, "convert", "wine", "--scheme", "int8", "--max-drop", "1", "--json")
-    assert done.returncode == 6
-    assert json.loads(done.stdout)["reference"] == "outputs-differ"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from codecs import utf_8_decode
+
 from liteship.errors import InputError, UnsupportedMediaError
 
 TYPE_CHECKING = False
@@ -9,7 +11,10 @@ if TYPE_CHECKING:
     from liteship.artifact.manifest import Manifest
 
 JSON_TYPE = "application/json"
+CSV_TYPE = "text/csv"
 BINARY_TYPE = "application/octet-stream"
+
+_SNIFFED_BYTES = 4096
 
 
 def decode(body: bytes, content_type: str, manifest: Manifest, max_pixels: int) -> dict[str, bytes]:
@@ -40,6 +45,10 @@ def decode(body: bytes, content_type: str, manifest: Manifest, max_pixels: int) 
         from liteship.runtime.codecs.json_form import decode_json
 
         return decode_json(body, manifest, max_pixels)
+    if media_type == CSV_TYPE and _takes_rows(manifest):
+        from liteship.runtime.codecs.csv_form import decode_csv
+
+        return decode_csv(body, manifest)
     if media_type == BINARY_TYPE:
         from liteship.runtime.codecs.binary import decode_binary
 
@@ -64,9 +73,38 @@ def sniff_media_type(body: bytes) -> str:
     for media_type, image_format in FORMATS.items():
         if image_format.matches(body):
             return media_type
-    return JSON_TYPE if body.lstrip()[:1] in {b"{", b"["} else BINARY_TYPE
+    if body.lstrip()[:1] in {b"{", b"["}:
+        return JSON_TYPE
+    return CSV_TYPE if _looks_like_a_table(body[:_SNIFFED_BYTES]) else BINARY_TYPE
+
+
+def _looks_like_a_table(head: bytes) -> bool:
+    """Whether it is text with digits and separators; hardly a tensor is, for want of odd bytes."""
+    try:
+        text, _ = utf_8_decode(head, "strict", False)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    characters = set(text)
+    controls = {character for character in characters if character < " "}
+    return (
+        controls <= {"\t", "\r", "\n"}
+        and any(map(str.isdigit, characters))
+        and not characters.isdisjoint(",;\t")
+    )
+
+
+def _takes_rows(manifest: Manifest) -> bool:
+    """Whether a row of a table is the model's input: of shape (batch, features), and the only one."""
+    shapes = [spec.item_shape for spec in manifest.inputs]
+    return (
+        manifest.preprocessing.kind == "tensor"
+        and len(shapes) == 1
+        and len(shapes[0]) == 2
+        and shapes[0][0] == 1
+    )
 
 
 def _accepted(manifest: Manifest) -> str:
     pictures = "image/png, image/jpeg, " if manifest.preprocessing.kind == "image" else ""
-    return f"{pictures}{JSON_TYPE} or {BINARY_TYPE}"
+    rows = f"{CSV_TYPE}, " if _takes_rows(manifest) else ""
+    return f"{pictures}{rows}{JSON_TYPE} or {BINARY_TYPE}"

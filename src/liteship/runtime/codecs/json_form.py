@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
 
-_FLOAT32_MAX = 3.4028234663852886e38
+FLOAT32_MAX = 3.4028234663852886e38
 _HINT = 'send {"inputs": …} with a nested list of the shape that the model takes'
 
 
@@ -107,7 +107,7 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
                 hint=_HINT,
             )
     try:
-        greatest = _FLOAT32_MAX if spec.dtype == "float32" else math.inf
+        greatest = FLOAT32_MAX if spec.dtype == "float32" else math.inf
         if not all(math.isfinite(number) and abs(number) <= greatest for number in numbers):
             _refuse_constant("a number beyond the range of its dtype")
         if spec.is_quantized:

@@ -33,9 +33,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[4]
 OLD_CODE = {
     "DigitsFunction": "1.dkr.ecr.eu-central-1.amazonaws.com/digits:digitsfunction-aaaaaaaaaaaa-v1",
+    "ShapesFunction": "1.dkr.ecr.eu-central-1.amazonaws.com/shapes:shapesfunction-aaaaaaaaaaaa-v1",
     **{
         name: f"s3://bucket/{name}"
-        for name in ("DigitsHook", "WineFunction", "WineHook", "LitertLayer", "WebLayer")
+        for name in (
+            "DigitsHook",
+            "ShapesHook",
+            "WineFunction",
+            "WineHook",
+            "LitertLayer",
+            "WebLayer",
+        )
     },
 }
 
@@ -118,7 +126,7 @@ def test_a_first_deployment_has_no_rollout(make: Make) -> None:
     plan = make()
     assert {each.action for each in plan.changes} == {"created"}
     assert plan.rollout.startswith("all at once")
-    assert plan.functions == ("digits", "wine")
+    assert plan.functions == ("digits", "shapes", "wine")
     assert not plan.undecided
 
 

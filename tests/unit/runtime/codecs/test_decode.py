@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,16 @@ def test_an_empty_body_is_told_first(content_type: str, picture_model: Manifest)
         (picture("BMP"), "image/bmp"),
         (b' \n\t{"inputs": 1}', "application/json"),
         (b"[1]", "application/json"),
+        (b"13.9,1.71,2.43", "text/csv"),
+        (b"alcohol,ash\r\n13.9,2.43\r\n", "text/csv"),
+        ("\ufeffgröße,ash\n13.9,2.43\n".encode(), "text/csv"),
+        (b"a;b\n1;2", "text/csv"),
+        (b"1,2" + "é".encode() * 4096, "text/csv"),
+        (b"1.0", "application/octet-stream"),
+        (b"a,b", "application/octet-stream"),
+        (b"1,2,\0", "application/octet-stream"),
+        (b"1,2,\xff", "application/octet-stream"),
+        (struct.pack("13f", *range(13)), "application/octet-stream"),
         (b"\0\1\2", "application/octet-stream"),
         (b"", "application/octet-stream"),
     ],
