@@ -10,7 +10,7 @@ from sklearn.datasets import load_wine
 
 from liteship.convert.compression import sizes
 from liteship.convert.layers import layer_errors
-from liteship.convert.quantize import quantize_dynamic, quantize_int8
+from liteship.convert.quantize import quantize, quantize_int8
 from liteship.convert.report import measures, parts, samples
 from liteship.convert.report.evidence import Evidence
 from liteship.runtime.interpreter import create_interpreter
@@ -46,7 +46,7 @@ def gather(folder: Path, name: str, scheme: str = "int8", *, max_drop: float = 0
     calibration = {spec.name: data["calibration"]}
     model = {
         "int8": lambda: quantize_int8(float_model, calibration, lambda _done, _of: None),
-        "dynamic": lambda: quantize_dynamic(float_model, one_scale_for_dense=False),
+        "dynamic": lambda: quantize(float_model, "dynamic", None),
         "float32": lambda: float_model,
     }[scheme]()
     before, _ = answers(float_model, data["inputs"])

@@ -121,6 +121,15 @@ def quantize(
     return type_unread_outputs(read_shapes_from_integers(quantized)) if static else quantized
 
 
+def quantize_int8(
+    float_model: bytes,
+    calibration: Mapping[str, NDArray[np.generic]],
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> bytes:
+    """`calibrate` and `quantize` in one, for whoever wants neither repair nor proof."""
+    return quantize(float_model, "int8", calibrate(float_model, calibration, progress))
+
+
 def _recipes(
     scheme: str, left_in_float: Sequence[str], *, one_scale_for_dense: bool
 ) -> recipe_manager.RecipeManager:
