@@ -44,7 +44,7 @@ def scale_warnings(
     Args:
         calibration: By input name, what the model sees: shape (samples, …).
         evaluation_normalized: The same of the held-out samples; empty if there are none.
-        specs: The float model's inputs; integer inputs have no range.
+        specs: The model's inputs, of the float or the quantized one; ids have no range.
         preprocessing: From request to tensor.
 
     Returns:
@@ -125,11 +125,14 @@ def _pixel_warnings(
 
 
 def _float_inputs(specs: Sequence[TensorSpec], *sets: Arrays) -> list[TensorSpec]:
+    """Inputs with real numbers in every set, whatever dtype a quantized model has for them."""
     return [
         spec
         for spec in specs
-        if np.dtype(spec.dtype).kind == "f"
-        and all(spec.name in each and each[spec.name].size for each in sets)
+        if all(
+            spec.name in each and each[spec.name].size and each[spec.name].dtype.kind == "f"
+            for each in sets
+        )
     ]
 
 

@@ -24,6 +24,8 @@ def test_held_out_pixels_that_nobody_normalised_are_told() -> None:
     assert line.startswith("input image: held-out values reach 25")
     assert "(255 times): 99." in line
     assert line.endswith("% of the values saturate; normalise both as in training")
+    quantized = TensorSpec("image", "int8", [-1, 8, 8, 1], 1 / 255, -128)
+    assert scale_warnings({"image": PIXELS}, {"image": PIXELS * 255}, [quantized]) == [line]
 
 
 def test_calibration_pixels_that_nobody_normalised_are_told() -> None:
