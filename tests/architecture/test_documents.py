@@ -106,7 +106,12 @@ def test_public_names_are_these() -> None:
 
 
 def test_locks_name_no_index() -> None:
-    for path in [*(ROOT / "requirements").glob("*.txt"), *(ROOT / "layers").glob("*/requirements.txt")]:
+    locks = [
+        *(ROOT / "requirements").glob("*.txt"),
+        *(ROOT / "layers").glob("*/requirements.txt"),
+        *(ROOT / "src").rglob("environments/*.txt"),
+    ]
+    for path in locks:
         text = path.read_text()
         assert "://" not in text, path
         assert "--hash=sha256:" in text, path

@@ -91,7 +91,8 @@ def test_every_problem_is_told_at_once_with_key_and_value(write: Callable[[str],
         "colour: unknown key",
         "model.source: Input should be a valid string; received 5",
         "model.calibration: missing",
-        "model.scheme: Input should be 'int8' or 'dynamic'; received 'int3'",
+        "model.scheme: Input should be 'int8', 'int8-float-io', 'int16x8', 'dynamic', 'weight-only-int8', "
+        "'weight-only-int4', 'float16', 'float32' or 'auto'; received 'int3'",
         "input.color: Input should be 'L', 'RGB' or 'BGR'; received 'CMYK'",
         "input.stray: unknown key",
         "output.top_k: Input should be greater than or equal to 1; received 0",
@@ -126,10 +127,17 @@ def test_what_is_not_toml_is_refused(text: str, write: Callable[[str], Path]) ->
 
 
 @pytest.mark.parametrize("budget", ["nan", "inf", "-0.1", "1.1", "-inf"])
-def test_a_budget_is_a_share(budget: str, write: Callable[[str], Path]) -> None:
+def test_a_budget_of_accuracy_is_a_share(budget: str, write: Callable[[str], Path]) -> None:
     toml = MINIMAL.replace('source = "wine.keras"', f'source = "wine.keras"\nmax_drop = {budget}')
     (problem,) = refusal(write(toml)).problems
     assert problem.startswith("model.max_drop: ")
+
+
+def test_a_budget_of_an_error_is_in_its_own_unit(write: Callable[[str], Path]) -> None:
+    toml = MINIMAL.replace(
+        'source = "wine.keras"', 'source = "wine.keras"\nmetric = "mae"\nmax_drop = 1.5'
+    )
+    assert read_config(write(toml)).model.max_drop == 1.5
 
 
 def test_what_is_not_utf8_is_refused(write: Callable[[str], Path]) -> None:

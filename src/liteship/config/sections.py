@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from liteship.runtime.settings import (
     LOW_CONFIDENCE,
@@ -82,11 +90,20 @@ class ModelSection(Section):
     samples: Annotated[int, Field(ge=1)] = 200
     evaluation: str | None = None
     metric: str = "accuracy"
-    max_drop: Annotated[float, Field(ge=0)] = 0.01
+    max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     repair: bool = True
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
     clusters: Annotated[int, Field(ge=2, le=255)] | None = None
     fine_tune: str | None = None
+
+    @field_validator("max_drop")
+    @classmethod
+    def _a_share_is_at_most_one(cls, max_drop: float, info: ValidationInfo) -> float:
+        metric = info.data.get("metric")
+        if metric in {"accuracy", "top5"} and max_drop > 1:
+            msg = f"{metric} is a share: at most 1"
+            raise ValueError(msg)
+        return max_drop
 
 
 class ImageInput(Section):

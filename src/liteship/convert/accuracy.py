@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from liteship.convert.data.pictures import PictureFiles
 from liteship.convert.reference import to_picture
 from liteship.errors import AccuracyError, CalibrationError, ConversionError, InputError
+from liteship.runtime.codecs import sniff_media_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -83,8 +85,14 @@ class Agreement:
 def encode_requests(evaluation: Evaluation, manifest: Manifest) -> Iterator[tuple[bytes, str]]:
     """Each held-out sample as the body and content type a caller would send."""
     if manifest.preprocessing.kind == "image":
-        for picture in evaluation.inputs[manifest.inputs[0].name]:
-            yield _png(picture), "image/png"
+        pictures = evaluation.inputs[manifest.inputs[0].name]
+        bodies = (
+            (path.read_bytes() for path in pictures.paths)
+            if isinstance(pictures, PictureFiles)
+            else map(_png, pictures)
+        )
+        for body in bodies:
+            yield body, sniff_media_type(body)
         return
     names = [spec.name for spec in manifest.inputs]
     for index in range(len(evaluation.labels)):

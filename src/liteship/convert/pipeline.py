@@ -97,11 +97,11 @@ def convert_model(
 def _check(request: ConversionRequest) -> SourceFormat:
     """Refuses what can be refused without a framework, before one is started."""
     source_format = check_source(request.source)
-    check_reference(request.calibration, "calibration")
+    check_reference(request.calibration, "calibration", folder=request.folder)
     if request.evaluation is not None:
-        check_reference(request.evaluation, "evaluation")
+        check_reference(request.evaluation, "evaluation", folder=request.folder)
     if request.training is not None:
-        check_reference(request.training, "fine-tune")
+        check_reference(request.training, "fine-tune", folder=request.folder)
     metric_named(request.metric, str(request.folder or ""))
     if request.scheme == AUTO and request.evaluation is None:
         raise ConfigurationError(
@@ -125,17 +125,20 @@ def _best(
         _smallest(request, candidates, measure) if request.scheme == AUTO else measure(request.scheme)
     )
     causes = tuple(range_causes(source.samples.calibration, source.inputs))
-    if proof.accuracy is None:
-        coarse = _too_coarse(source, proof)
-        refusal = None if coarse else disagreement(proof.agreement, causes)
-        return Outcome(proof=proof, causes=causes, refusal=refusal, warnings=_UNMEASURED + coarse)
     warnings = tuple(
         scale_warnings(
             source.samples.calibration,
             source.samples.evaluation_inputs or {},
-            proof.artifact.manifest.inputs,
+            source.inputs,
+            preprocessing=request.preprocessing,
         )
     )
+    if proof.accuracy is None:
+        coarse = _too_coarse(source, proof)
+        refusal = None if coarse else disagreement(proof.agreement, causes)
+        return Outcome(
+            proof=proof, causes=causes, refusal=refusal, warnings=_UNMEASURED + coarse + warnings
+        )
     if proof.accuracy.keeps(request.max_drop):
         return Outcome(proof=proof, warnings=warnings)
     return Outcome(

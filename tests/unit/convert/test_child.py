@@ -21,8 +21,11 @@ from liteship.convert.workers.conversation import answer_orders
 from liteship.errors import CalibrationError
 
 def eat(request, progress):
-    progress("float")
-    kept = [bytearray(os.urandom(1) * (8 << 20)) for _ in range(200) if time.sleep(0.02) is None]
+    kept = []
+    while True:
+        kept.append(bytearray(os.urandom(1) * (8 << 20)))
+        progress("float", len(kept))
+        time.sleep(0.02)
 
 def sleep(request, progress):
     progress("calibrate")

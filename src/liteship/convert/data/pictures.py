@@ -15,8 +15,7 @@ import numpy as np
 from liteship.convert.data.classes import class_of_names
 from liteship.convert.data.samples import Raw, as_text, choose, shortened, unreadable
 from liteship.errors import CalibrationError
-from liteship.runtime.codecs.image import _EIGHT_BIT_MODES as EIGHT_BIT_MODES
-from liteship.runtime.codecs.image import FORMATS
+from liteship.runtime.codecs.image import EIGHT_BIT_MODES, FORMATS
 from liteship.runtime.settings import MAX_PIXELS
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ FORMATS = {
 }
 """Formats answered, by media type. The body's first bytes decide, not what the caller says."""
 
-_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
 def decode_image(body: bytes, manifest: Manifest, max_pixels: int) -> dict[str, bytes]:
@@ -113,11 +113,11 @@ def _pixels(body: bytes, spec: TensorSpec, preprocessing: Preprocessing, max_pix
             received=f"{image.width} × {image.height}",
             hint=f"send it smaller; the model looks at {width} × {height}",
         )
-    if image.mode not in _EIGHT_BIT_MODES:
+    if image.mode not in EIGHT_BIT_MODES:
         raise UnsupportedMediaError(
             "image-depth",
             "the picture has more than 8 bits a channel",
-            expected=f"8 bits a channel, as in {', '.join(_EIGHT_BIT_MODES)}",
+            expected=f"8 bits a channel, as in {', '.join(EIGHT_BIT_MODES)}",
             received=f"mode {image.mode}",
             hint="save it with 8 bits a channel",
         )
