@@ -91,8 +91,10 @@ def test_every_problem_is_told_at_once_with_key_and_value(write: Callable[[str],
         "colour: unknown key",
         "model.source: Input should be a valid string; received 5",
         "model.calibration: missing",
-        "model.scheme: Input should be 'int8', 'int8-float-io', 'int16x8', 'dynamic', 'weight-only-int8', "
-        "'weight-only-int4', 'float16', 'float32' or 'auto'; received 'int3'",
+        (
+            "model.scheme: Input should be 'int8', 'int8-float-io', 'int16x8', 'dynamic', "
+            "'weight-only-int8', 'weight-only-int4', 'float16', 'float32' or 'auto'; received 'int3'"
+        ),
         "input.color: Input should be 'L', 'RGB' or 'BGR'; received 'CMYK'",
         "input.stray: unknown key",
         "output.top_k: Input should be greater than or equal to 1; received 0",

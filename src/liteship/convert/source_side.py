@@ -99,6 +99,7 @@ def export_source(
         source=str(Path(request.source).resolve()) if is_path else request.source,
         format=source_format,
         folder=str(folder),
+        modules=str(request.folder or ""),
         signature=request.options.signature,
         input_shapes={name: list(shape) for name, shape in request.options.input_shapes.items()},
         channel_last=request.options.channel_last,

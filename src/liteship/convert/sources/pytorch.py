@@ -8,6 +8,7 @@ Standard library and NumPy alone until `export` is called.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import warnings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from liteship.convert.shrinking import ShrinkOptions
     from liteship.convert.sources.exported import Arrays, ExportOptions
     from liteship.convert.sources.torch_modules import ByName, Loaded
 
@@ -70,7 +72,12 @@ def export(
         progress("load", 0, 0)
         loaded = load(source, source_format, options)
         progress("float", 0, 0)
-        return convert(loaded, channel_last=options.channel_last)
+        exported = convert(loaded, channel_last=options.channel_last)
+    if source_format != "torch-factory":  # an exported program's layers are not there to be pruned
+        return exported
+    return dataclasses.replace(
+        exported, tuned=lambda *tuning: _tuned(loaded, options.channel_last, *tuning)
+    )
 
 
 def convert(loaded: Loaded, *, channel_last: bool) -> Exported:
@@ -110,8 +117,32 @@ def convert(loaded: Loaded, *, channel_last: bool) -> Exported:
     dtypes = {name: each.dtype for name, each in loaded.inputs.items()}
     return Exported(
         float_model=_with_output_names(converted, list(outputs)),
+        outputs=tuple(outputs),
         run=lambda arrays: _run(reference, dtypes, arrays),
     )
+
+
+def _tuned(
+    loaded: Loaded,
+    channel_last: bool,
+    inputs: Arrays,
+    labels: NDArray[Any],
+    shrinking: ShrinkOptions,
+    progress: Progress,
+) -> bytes:
+    from liteship.convert.shrinking.torch_pruning import shrink_torch
+
+    own = {
+        name: np.ascontiguousarray(inputs[name].transpose(0, 3, 1, 2))
+        if channel_last and inputs[name].ndim == 4
+        else inputs[name]
+        for name in loaded.inputs
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        better = shrink_torch(loaded.module, own, labels, shrinking, progress)
+        tuned = dataclasses.replace(loaded, module=better, reference=better)
+        return convert(tuned, channel_last=channel_last).float_model
 
 
 def _run(

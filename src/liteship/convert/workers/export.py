@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ class Exporter:
             input_shapes={name: tuple(shape) for name, shape in request["input_shapes"].items()},
             channel_last=request["channel_last"],
         )
+        if request["modules"]:  # where the factory of function.toml may be
+            sys.path.append(request["modules"])
         progress("load")
         exported: Exported = module.export(request["source"], request["format"], options, progress)
         self._exported = exported
@@ -84,7 +87,7 @@ class Exporter:
             raise ConfigurationError(
                 "fine-tune-unsupported",
                 "a source of this format cannot be trained further",
-                expected="a Keras model (.keras or .h5)",
+                expected="a Keras model (.keras or .h5), or module:factory of a PyTorch module",
                 hint="fine-tune it in its own training script, where liteship.convert.shrinking has a "
                 "callback for Keras; or leave out --fine-tune",
             )
