@@ -89,7 +89,7 @@ lock: install
 		--group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra tool --extra torch --group converters --no-emit-package torch \
 		--output-file requirements/torch.txt
-	$(COMPILE) requirements/onnx.in --overrides requirements/onnx-overrides.txt \
+	$(COMPILE) requirements/onnx.in --overrides requirements/onnx-overrides.in \
 		--output-file src/liteship/convert/environments/onnx.txt
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	$(COMPILE) requirements/sam.in --output-file requirements/sam.txt
