@@ -1,8 +1,8 @@
 """Converts ONNX models and lets the source answer samples, as the conversion's child process does.
 
-Runs in the environment for ONNX, one process for all tests: for each line of its input, the path of a
-folder with `request.json` (source and options) and `samples.npz`, it writes `float.tflite`,
-`source.npz` and `traces.json` there, or `error.json`, and then a line.
+Runs in the environment for ONNX, one process for all tests: for each line of its input, the path of
+a folder with `request.json` (source, options) and `samples.npz`, it writes `float.tflite`, `source.npz`
+and `traces.json` there, or `error.json`, and then a line.
 """
 
 from __future__ import annotations

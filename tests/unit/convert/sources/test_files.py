@@ -10,10 +10,16 @@ from liteship.convert.sources import check_source, source_digest
 from liteship.errors import SourceModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
 TFLITE = bytes(4) + b"TFL3" + bytes(100)
+ONNX = bytes.fromhex("0808 3a03 0a0161 4202 1011")  # IR version 8, a graph, operator set 17
+SAVED_MODEL = bytes.fromhex("0801 1203 0a0161")  # schema version 1, a meta graph
+EXPORTED = {"models/model.json": b'{"graph_module": {}}', "data/weights/weight_0": bytes(9)}
+SCRIPT = {"constants.pkl": b"c", "code/__torch__/m.py": b"def forward", "data.pkl": b"d"}
+WEIGHTS = {"data.pkl": b"\x80\x02}.", "data/0": bytes(9), "version": b"3"}
 
 
 def write_keras(path: Path, compression: int = zipfile.ZIP_STORED, **members: Any) -> Path:
@@ -27,7 +33,22 @@ def write_keras(path: Path, compression: int = zipfile.ZIP_STORED, **members: An
     return path
 
 
-def refusal(path: Path) -> SourceModelError:
+def write_archive(path: Path, members: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"{path.stem}/{name}", content)
+    return path
+
+
+def write_saved_model(folder: Path, graph: bytes = SAVED_MODEL, fingerprint: bytes = b"1") -> Path:
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(graph)
+    (folder / "fingerprint.pb").write_bytes(fingerprint)
+    (folder / "variables" / "variables.index").write_bytes(b"index")
+    return folder
+
+
+def refusal(path: str | Path) -> SourceModelError:
     with pytest.raises(SourceModelError) as raised:
         check_source(path)
     assert raised.value.hint
@@ -40,6 +61,7 @@ def refusal(path: Path) -> SourceModelError:
         ("m.h5", HDF5, "h5"),
         ("m.HDF5", HDF5, "h5"),
         ("m.tflite", TFLITE, "tflite"),
+        ("m.onnx", ONNX, "onnx"),
     ],
 )
 def test_a_format_is_told_by_suffix_and_first_bytes(
@@ -52,6 +74,54 @@ def test_a_format_is_told_by_suffix_and_first_bytes(
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_keras_archive_is_a_keras_archive(compression: int, tmp_path: Path) -> None:
     assert check_source(write_keras(tmp_path / "m.keras", compression)) == "keras"
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "source_format"),
+    [
+        ("m.pt2", EXPORTED, "torch-export"),
+        ("m.pt", EXPORTED, "torch-export"),
+        ("m.pt", SCRIPT, "torchscript"),
+        ("m.PTH", SCRIPT, "torchscript"),
+    ],
+)
+def test_an_archive_of_pytorch_is_told_by_its_members(
+    name: str, members: Mapping[str, bytes], source_format: str, tmp_path: Path
+) -> None:
+    assert check_source(write_archive(tmp_path / name, members)) == source_format
+
+
+def test_a_folder_with_a_saved_model_is_one(tmp_path: Path) -> None:
+    assert check_source(write_saved_model(tmp_path / "m")) == "saved-model"
+    error = refusal(write_saved_model(tmp_path / "cut", SAVED_MODEL[:-1]))
+    assert error.reference == "source-corrupt"
+
+
+def test_a_function_of_a_module_is_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert check_source("train:build") == "torch-factory"
+    assert check_source("my_models.nets:Net") == "torch-factory"
+    assert source_digest("train:build", "torch-factory") is None
+    for source in ("train", "train:", ":build", "train:build()", "folder/train:build"):
+        assert refusal(source).reference == "source-missing", source
+
+
+def test_weights_of_pytorch_without_a_structure_are_told(tmp_path: Path) -> None:
+    (tmp_path / "old.pt").write_bytes(b"\x80\x02\x8a\nl")  # torch.save before PyTorch 1.6
+    for path in (write_archive(tmp_path / "m.pth", WEIGHTS), tmp_path / "old.pt"):
+        error = refusal(path)
+        assert error.reference == "source-weights-only"
+        assert "MODULE:FUNCTION" in error.hint
+
+
+@pytest.mark.parametrize("name", ["m.pt2", "m.pt"])
+def test_an_archive_that_is_none_of_pytorchs_is_refused(name: str, tmp_path: Path) -> None:
+    for members in ({}, {"readme.txt": b"hello"}):
+        assert refusal(write_archive(tmp_path / name, members)).reference == "source-corrupt"
+    whole = write_archive(tmp_path / name, EXPORTED).read_bytes()
+    for length in range(0, len(whole), 7):
+        (tmp_path / name).write_bytes(whole[:length])
+        assert refusal(tmp_path / name).reference == "source-corrupt", length
 
 
 @pytest.mark.parametrize("name", ["nothing.keras", "folder.keras"])
@@ -68,7 +138,7 @@ def test_another_format_is_refused(name: str, tmp_path: Path) -> None:
     assert ".keras" in str(error.expected)
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5", "tflite"])
+@pytest.mark.parametrize("suffix", ["keras", "h5", "tflite", "onnx"])
 @pytest.mark.parametrize("content", [b"", b"\x89", b"hello, I am a text", bytes(8)])
 def test_what_is_not_what_its_name_says_is_refused(content: bytes, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"m.{suffix}"
@@ -124,7 +194,29 @@ def test_what_differs_between_two_equal_trainings_does_not_change_a_digest(tmp_p
         assert source_digest(changed, "keras") != source_digest(first, "keras")
 
 
-@pytest.mark.parametrize("source_format", ["h5", "tflite"])
+def test_where_a_module_was_written_does_not_change_a_digest(tmp_path: Path) -> None:
+    models = [b'{"target": "%s", "stack_trace": "%s"}' % each for each in ((b"a", b"1"), (b"a", b"2"))]
+    first, second = (
+        write_archive(tmp_path / f"{index}.pt2", EXPORTED | {"models/model.json": model})
+        for index, model in enumerate(models)
+    )
+    assert first.read_bytes() != second.read_bytes()
+    assert source_digest(first, "torch-export") == source_digest(second, "torch-export")
+    other = write_archive(tmp_path / "c.pt2", EXPORTED | {"data/weights/weight_0": bytes(8)})
+    assert source_digest(other, "torch-export") != source_digest(first, "torch-export")
+
+
+def test_a_saved_models_digest_is_of_its_files_but_for_the_fingerprint(tmp_path: Path) -> None:
+    first, second = (
+        write_saved_model(tmp_path / each, fingerprint=each.encode()) for each in ("a", "b")
+    )
+    digest = source_digest(first, "saved-model")
+    assert source_digest(second, "saved-model") == digest
+    (second / "variables" / "variables.index").write_bytes(b"other")
+    assert source_digest(second, "saved-model") != digest
+
+
+@pytest.mark.parametrize("source_format", ["h5", "tflite", "onnx"])
 def test_any_other_digest_is_the_files(source_format: str, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(HDF5)
     digest = source_digest(tmp_path / "m", source_format)  # type: ignore[arg-type]
