@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LABELS = ("circle", "cross", "square", "star", "triangle")  # as in function.toml
 TRAINING_SEED, HELD_OUT_SEED = 7, 8
-TRAINING_PICTURES = 2000
+TRAINING_PICTURES = 1800
 HELD_OUT_PICTURES = 250
 CALIBRATION_PICTURES = 100
 EPOCHS = 3

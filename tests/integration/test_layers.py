@@ -202,7 +202,7 @@ def pictures() -> dict[str, bytes]:
 # the first line is also how liteship's own codec opens a picture: the format's class by name
 DECODE = """
 import hashlib, io, json, sys
-from PIL import Image, ImageDraw
+from PIL import Image
 digests = {}
 for name, content in json.load(sys.stdin).items():
     with Image.open(io.BytesIO(bytes.fromhex(content))) as image:

@@ -257,6 +257,8 @@ def test_every_role_may_do_its_work_and_nothing_else(template: str, variants: st
     expected = {
         "DigitsRole": log_statement("DigitsLogs")
         | s3_statements(own.replace("{name}", "digits"), "incoming/", "results/"),
+        "ShapesRole": log_statement("ShapesLogs")
+        | s3_statements(own.replace("{name}", "shapes"), "incoming/", "results/"),
         "WineRole": log_statement("WineLogs"),
         "QueuedRole": log_statement("QueuedLogs")
         | s3_statements(own.replace("{name}", "queued"), "incoming/", "results/")
@@ -290,6 +292,7 @@ def test_the_world_may_invoke_functions_with_a_url_and_no_others(template: str, 
     api = {("apigateway.amazonaws.com", "lambda:InvokeFunction")}
     assert callers == {
         "DigitsFunctionAliaslive": api | {("s3.amazonaws.com", "lambda:InvokeFunction")},
+        "ShapesFunctionAliaslive": api | {("s3.amazonaws.com", "lambda:InvokeFunction")},
         "WineFunctionAliaslive": url,
         "QueuedFunctionAliaslive": api,
         "SharedFunctionAliaslive": url | {("events.amazonaws.com", "lambda:InvokeFunction")},
@@ -303,7 +306,11 @@ def test_only_its_own_bucket_may_invoke_the_function(template: str) -> None:
         if resource["Type"] == "AWS::Lambda::Permission"
         and resource["Properties"]["Principal"] == "s3.amazonaws.com"
     ]
-    assert [each["SourceAccount"] for each in permissions] == [{"Ref": "AWS::AccountId"}]
+    assert [each["FunctionName"]["Ref"] for each in permissions] == [
+        "DigitsFunctionAliaslive",
+        "ShapesFunctionAliaslive",
+    ]
+    assert all(each["SourceAccount"] == {"Ref": "AWS::AccountId"} for each in permissions)
 
 
 def test_queues_take_messages_from_their_own_source_alone(variants: str) -> None:
