@@ -69,6 +69,7 @@ def main() -> None:
     write_saved_models(folder, model, pair)
     write_traps(folder)
     np.savez(folder / "calibration.npz", image=scaled[HELD_OUT : HELD_OUT + 60])
+    np.savez(folder / "training.npz", image=pictures[HELD_OUT:], label=digits.target[HELD_OUT:])
     np.savez(folder / "evaluation.npz", image=pictures[:HELD_OUT], label=digits.target[:HELD_OUT])
 
 

@@ -85,7 +85,7 @@ def test_a_keras_model_becomes_a_proven_int8_artifact(converted: Any, sources: P
 def test_progress_is_told_stage_by_stage(converted: Any) -> None:
     _, told = converted
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == ["load", "float", "compare", "calibrate", "quantize", "evaluate"]
+    assert stages == ["load", "float", "compare", "calibrate", "quantize", "evaluate", "layers"]
     assert [done for stage, done, _ in told if stage == "calibrate"] == list(range(1, 61))
 
 

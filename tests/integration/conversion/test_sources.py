@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,3 +232,53 @@ def test_a_regression_is_measured_by_its_error(tensors: Make, sources: Path, tmp
     assert result.accuracy is not None
     assert 0 < result.accuracy.source < 10
     assert abs(result.accuracy.drop) <= 0.05
+
+
+def test_pruning_and_clustering_shrink_what_is_shipped(request_for: Make, sources: Path) -> None:
+    plain = converted(request_for("digits.keras"))
+    training = str(sources / "training.npz")
+    pruned = converted(request_for("digits.keras", prune=0.8, clusters=16, training=training))
+    assert plain.shipped.zip_bytes is not None
+    assert pruned.shipped.zip_bytes is not None
+    assert pruned.shipped.zip_bytes < 0.6 * plain.shipped.zip_bytes
+    assert pruned.manifest.size_bytes == plain.manifest.size_bytes
+    assert pruned.accuracy is not None
+    assert pruned.accuracy.drop <= 0.05
+    provenance: Any = pruned.manifest.provenance
+    assert (provenance["prune"], provenance["clusters"]) == (0.8, 16)
+
+
+def test_any_source_is_pruned_at_once_without_training_data(request_for: Make) -> None:
+    result = converted(request_for("digits.tflite", prune=0.5))
+    plain = converted(request_for("digits.tflite"))
+    assert result.shipped.zip_bytes is not None
+    assert plain.shipped.zip_bytes is not None
+    assert result.shipped.zip_bytes < 0.9 * plain.shipped.zip_bytes
+
+
+def test_a_source_that_cannot_be_trained_says_so(request_for: Make, sources: Path) -> None:
+    error = refusal(request_for("digits.tflite", prune=0.5, training=str(sources / "training.npz")))
+    assert isinstance(error, ConfigurationError)
+    assert error.reference == "fine-tune-unsupported"
+
+
+def test_the_report_tells_a_refusal_and_why(table: Make) -> None:
+    request = table(repair=False)
+    error = refusal(request)
+    report = json.loads((request.report_folder / "report.json").read_text())
+    assert report["verdict"]["decision"] == "refused"
+    assert report["refusal"]["reference"] == error.reference
+    page = (request.report_folder / "report.html").read_text()
+    assert "column 1 spans" in page
+
+
+def test_the_report_of_a_repair_tells_what_is_in_float(table: Make) -> None:
+    request = table()
+    result = converted(request)
+    report = json.loads((request.report_folder / "report.json").read_text())
+    assert report["verdict"]["decision"] == "ships-with-repair"
+    assert result.repair is not None
+    assert len(report["repair"]["left_in_float"]) == len(result.repair.operators)
+    assert report["layers"]
+    assert report["artifact_sizes"]["zip_bytes"] == result.shipped.zip_bytes
+    assert report["coverage"]
