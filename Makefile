@@ -90,7 +90,7 @@ lock: install
 	$(COMPILE) pyproject.toml --extra tool --extra torch --group converters --no-emit-package torch \
 		--output-file requirements/torch.txt
 	$(COMPILE) requirements/onnx.in --overrides requirements/onnx-overrides.in \
-		--output-file src/liteship/convert/environments/onnx.txt
+		--output-file src/liteship/conversion/environments/onnx.txt
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	$(COMPILE) requirements/sam.in --output-file requirements/sam.txt
 	$(COMPILE) requirements/tflite-runtime.in --output-file requirements/tflite-runtime.txt

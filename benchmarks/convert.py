@@ -128,8 +128,8 @@ def _liteship(model: str, source: Path) -> None:
     import numpy as np
 
     from liteship.artifact import Postprocessing, Preprocessing
-    from liteship.convert.pipeline import convert_model
-    from liteship.convert.request import ConversionRequest
+    from liteship.conversion.pipeline import convert_model
+    from liteship.conversion.request import ConversionRequest
 
     shape = (5_000,) if model == "dense-100M" else (224, 224, 3)
     calibration = source.with_suffix(".npz")

@@ -24,7 +24,7 @@ from litert_quantizer import quantizer, recipe
 
 from liteship.artifact import Preprocessing, TensorSpec
 from liteship.cli.output import print_table
-from liteship.convert.quantize import quantize_int8
+from liteship.conversion.quantize import quantize_int8
 from liteship.runtime.codecs.image import normalize
 from liteship.runtime.interpreter import create_interpreter
 

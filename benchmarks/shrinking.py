@@ -32,11 +32,11 @@ from sklearn.model_selection import train_test_split
 
 from liteship.artifact import Preprocessing
 from liteship.cli.output import print_table
-from liteship.convert.quantize import quantize_int8
-from liteship.convert.shrinking import ShrinkOptions
-from liteship.convert.shrinking.clustering import cluster_int8
-from liteship.convert.shrinking.fine_tune import shrink_keras
-from liteship.convert.shrinking.tflite_pruning import prune_float_tflite
+from liteship.conversion.quantize import quantize_int8
+from liteship.conversion.shrinking import ShrinkOptions
+from liteship.conversion.shrinking.clustering import cluster_int8
+from liteship.conversion.shrinking.fine_tune import shrink_keras
+from liteship.conversion.shrinking.tflite_pruning import prune_float_tflite
 from liteship.runtime.codecs.image import normalize
 from liteship.runtime.interpreter import create_interpreter
 

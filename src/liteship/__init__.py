@@ -13,16 +13,18 @@ _HOME = {
     "Function": "liteship.runtime.function",
     "LiteshipError": "liteship.errors",
     "Predictor": "liteship.runtime.predictor",
+    "convert": "liteship.conversion.api",
 }
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.artifact import Artifact
+    from liteship.conversion.api import convert
     from liteship.errors import LiteshipError
     from liteship.runtime.function import Function
     from liteship.runtime.predictor import Predictor
 
-__all__ = ["Artifact", "Function", "LiteshipError", "Predictor", "__version__"]
+__all__ = ["Artifact", "Function", "LiteshipError", "Predictor", "__version__", "convert"]
 
 
 def __getattr__(name: str) -> object:

@@ -98,7 +98,14 @@ def test_versions_agree() -> None:
 
 
 def test_public_names_are_these() -> None:
-    assert liteship.__all__ == ["Artifact", "Function", "LiteshipError", "Predictor", "__version__"]
+    assert liteship.__all__ == [
+        "Artifact",
+        "Function",
+        "LiteshipError",
+        "Predictor",
+        "__version__",
+        "convert",
+    ]
     for name in liteship.__all__:
         assert getattr(liteship, name) is not None
     with pytest.raises(AttributeError, match="it has Artifact"):

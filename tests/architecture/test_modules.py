@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "modules"
 HEAVY = {"numpy", "fastapi", "starlette", "mangum", "pydantic", "tensorflow", "keras", "uvicorn"}
-BUILD_HALF = ("liteship.cli", "liteship.convert", "liteship.packaging", "liteship.deploy")
+BUILD_HALF = ("liteship.cli", "liteship.conversion", "liteship.packaging", "liteship.deploy")
 
 # What the interpreter itself loads for an editable installation is no start's doing.
 SCRIPT = """

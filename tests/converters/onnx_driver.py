@@ -20,12 +20,12 @@ import numpy as np
 import liteship
 
 # Without its __init__, which imports the pipeline and so more than this environment has
-package = types.ModuleType("liteship.convert")
+package = types.ModuleType("liteship.conversion")
 package.__path__ = [str(Path(liteship.__file__).with_name("convert"))]
-sys.modules["liteship.convert"] = package
+sys.modules["liteship.conversion"] = package
 
-from liteship.convert.sources.exported import ExportOptions  # noqa: E402
-from liteship.convert.sources.onnx_model import export  # noqa: E402
+from liteship.conversion.sources.exported import ExportOptions  # noqa: E402
+from liteship.conversion.sources.onnx_model import export  # noqa: E402
 from liteship.errors import LiteshipError  # noqa: E402
 
 NETWORK: list[str] = []

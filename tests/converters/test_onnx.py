@@ -13,8 +13,8 @@ import pytest
 from tests.converters.comparison import SAMPLES, greatest_difference
 
 import liteship
-from liteship.convert.environments import environment_for
-from liteship.convert.sources import check_source, source_digest
+from liteship.conversion.environments import environment_for
+from liteship.conversion.sources import check_source, source_digest
 from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:

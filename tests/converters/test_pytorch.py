@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from liteship.convert.sources import check_source, source_digest
-from liteship.convert.sources.exported import Exported, ExportOptions
-from liteship.convert.sources.pytorch import export
+from liteship.conversion.sources import check_source, source_digest
+from liteship.conversion.sources.exported import Exported, ExportOptions
+from liteship.conversion.sources.pytorch import export
 from liteship.errors import ConfigurationError, ConversionError, LiteshipError, SourceModelError
 from liteship.runtime.interpreter import create_interpreter
 
@@ -319,8 +319,8 @@ def test_without_litert_torch_the_extra_is_named() -> None:
     code = """
 import sys
 sys.modules["litert_torch"] = None
-from liteship.convert.sources.exported import ExportOptions
-from liteship.convert.sources.pytorch import export
+from liteship.conversion.sources.exported import ExportOptions
+from liteship.conversion.sources.pytorch import export
 from liteship.errors import LiteshipError
 try:
     export("a:b", "torch-factory", ExportOptions(), print)

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is in an environment of its own: make converters")
 
-from liteship.convert.shrinking import ShrinkOptions  # noqa: E402
-from liteship.convert.shrinking.schedule import pruned_count  # noqa: E402
-from liteship.convert.shrinking.torch_pruning import shrink_torch  # noqa: E402
+from liteship.conversion.shrinking import ShrinkOptions  # noqa: E402
+from liteship.conversion.shrinking.schedule import pruned_count  # noqa: E402
+from liteship.conversion.shrinking.torch_pruning import shrink_torch  # noqa: E402
 from liteship.errors import CalibrationError, ConversionError, SourceModelError  # noqa: E402
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.datasets import load_wine
 
-from liteship.convert.compression import sizes
-from liteship.convert.layers import layer_errors
-from liteship.convert.quantize import quantize, quantize_int8
-from liteship.convert.report import measures, parts, samples
-from liteship.convert.report.evidence import Evidence
+from liteship.conversion.compression import sizes
+from liteship.conversion.layers import layer_errors
+from liteship.conversion.quantize import quantize, quantize_int8
+from liteship.conversion.report import measures, parts, samples
+from liteship.conversion.report.evidence import Evidence
 from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:

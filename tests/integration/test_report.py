@@ -17,15 +17,15 @@ import pytest
 from PIL import Image
 from tests.integration.report_cases import gather
 
-from liteship.convert.report import parts
-from liteship.convert.report.writing import write_report
+from liteship.conversion.report import parts
+from liteship.conversion.report.writing import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from liteship.convert.report.evidence import Evidence
+    from liteship.conversion.report.evidence import Evidence
 
     Shot = Callable[..., NDArray[np.uint8]]
 

@@ -16,13 +16,13 @@ import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
 from liteship.artifact import Preprocessing
-from liteship.convert.quantize import quantize_int8
-from liteship.convert.shrinking import MagnitudePruning, ShrinkOptions
-from liteship.convert.shrinking.clustering import cluster_int8
-from liteship.convert.shrinking.fine_tune import shrink_keras
-from liteship.convert.shrinking.keras_layers import kernels
-from liteship.convert.shrinking.schedule import pruned_count
-from liteship.convert.shrinking.tflite_pruning import prune_float_tflite
+from liteship.conversion.quantize import quantize_int8
+from liteship.conversion.shrinking import MagnitudePruning, ShrinkOptions
+from liteship.conversion.shrinking.clustering import cluster_int8
+from liteship.conversion.shrinking.fine_tune import shrink_keras
+from liteship.conversion.shrinking.keras_layers import kernels
+from liteship.conversion.shrinking.schedule import pruned_count
+from liteship.conversion.shrinking.tflite_pruning import prune_float_tflite
 from liteship.errors import CalibrationError, ConversionError, SourceModelError
 from liteship.runtime.codecs.image import normalize
 from liteship.runtime.interpreter import create_interpreter

@@ -10,7 +10,7 @@ from rich.markup import escape
 from liteship.cli.output import console, print_table
 
 if TYPE_CHECKING:
-    from liteship.convert.request import ConversionRequest, ConversionResult
+    from liteship.conversion.request import ConversionRequest, ConversionResult
 
 
 def print_result(request: ConversionRequest, result: ConversionResult) -> None:

@@ -17,7 +17,7 @@ from liteship.packaging.quotas import DIRECT_UPLOAD_BYTES, IMAGE_BYTES, UNZIPPED
 from liteship.project import load_function
 
 if TYPE_CHECKING:
-    from liteship.convert.request import ConversionRequest, ConversionResult
+    from liteship.conversion.request import ConversionRequest, ConversionResult
     from liteship.project import FunctionFolder
 
 _DATA = "a path, or module:callable"
@@ -128,8 +128,8 @@ def convert_function(
             "converting needs a package that is not installed: numpy",
             hint="pip install 'liteship[convert,tool]'",
         )
-    from liteship.convert.child import STAGES
-    from liteship.convert.pipeline import convert_model
+    from liteship.conversion.child import STAGES
+    from liteship.conversion.pipeline import convert_model
 
     request = dataclasses.replace(_request(function, options or {}), **overrides)
     stages = STAGES | {"evaluate": "measuring the result", "repair": "searching for a repair"}
@@ -141,9 +141,9 @@ def convert_function(
 
 
 def _request(function: FunctionFolder, options: dict[str, Any]) -> ConversionRequest:
-    from liteship.convert.report.parts import SizeLimit
-    from liteship.convert.request import ConversionRequest
-    from liteship.convert.sources.exported import ExportOptions
+    from liteship.conversion.report.parts import SizeLimit
+    from liteship.conversion.request import ConversionRequest
+    from liteship.conversion.sources.exported import ExportOptions
 
     config, model = function.config, function.config.model
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from liteship.convert.request import ConversionRequest
+    from liteship.conversion.request import ConversionRequest
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from liteship.artifact import Postprocessing, Preprocessing
-from liteship.convert.request import ConversionRequest
+from liteship.conversion.request import ConversionRequest
 
 DATA = Path(__file__).parents[2] / "data"
 LABELS = [str(digit) for digit in range(10)]

@@ -15,8 +15,8 @@ from tests.integration.conversion.requests import DATA, LABELS, request_from
 
 from liteship import Artifact, Predictor
 from liteship.artifact import Postprocessing, Preprocessing
-from liteship.convert.child import STAGES
-from liteship.convert.pipeline import convert_model
+from liteship.conversion.child import STAGES
+from liteship.conversion.pipeline import convert_model
 from liteship.errors import (
     AccuracyError,
     CalibrationError,
@@ -29,7 +29,7 @@ from liteship.runtime.interpreter import create_interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from liteship.convert.request import ConversionRequest, ConversionResult
+    from liteship.conversion.request import ConversionRequest, ConversionResult
 
 
 def nothing(_stage: str, _done: int, _of: int) -> None:
@@ -297,7 +297,7 @@ def worker_pid() -> int:
                 parent = int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1])
             except OSError:  # it ended meanwhile
                 continue
-            if parent == os.getpid() and b"liteship.convert.workers" in command:
+            if parent == os.getpid() and b"liteship.conversion.workers" in command:
                 return int(entry.name)
     pytest.fail("the conversion has no child process")
 

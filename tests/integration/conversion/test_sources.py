@@ -10,9 +10,9 @@ import pytest
 
 from liteship import Artifact, Predictor
 from liteship.artifact import Postprocessing, Preprocessing
-from liteship.convert.pipeline import convert_model
-from liteship.convert.schemes import SCHEMES
-from liteship.convert.sources.exported import ExportOptions
+from liteship.conversion.pipeline import convert_model
+from liteship.conversion.schemes import SCHEMES
+from liteship.conversion.sources.exported import ExportOptions
 from liteship.errors import (
     AccuracyError,
     ConfigurationError,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from liteship.convert.request import ConversionRequest, ConversionResult
+    from liteship.conversion.request import ConversionRequest, ConversionResult
 
     Make = Callable[..., ConversionRequest]
 
