@@ -1,7 +1,7 @@
 """Trains the digits model by stochastic gradient descent on scikit-learn's 1,797 bundled images.
 
 Writes into `trained/`: the Keras model, the calibration set (float32, as the model sees it), the
-held-out evaluation set (uint8, as callers send it) and a few held-out pictures. For your own data,
+training and the held-out evaluation set (uint8, as callers send it) and a few held-out pictures. For your own data,
 replace `load_images` and the labels in `function.toml`.
 """
 
@@ -84,6 +84,7 @@ def main() -> None:
     OUTPUT.mkdir(exist_ok=True)
     model.save(OUTPUT / "digits.keras")
     np.savez(OUTPUT / "calibration.npz", image=scaled[:200])
+    np.savez(OUTPUT / "training.npz", image=train_x, label=train_y)
     np.savez(OUTPUT / "evaluation.npz", image=test_x, label=test_y)
     samples = OUTPUT / "samples"
     samples.mkdir(exist_ok=True)
