@@ -310,6 +310,25 @@ def test_data_that_does_not_fit_is_refused_before_training() -> None:
     )
 
 
+def test_a_model_of_a_class_of_its_own_and_a_frozen_one_are_refused() -> None:
+    class Own(keras.Model):  # type: ignore[misc]  # Keras has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+    own = Own()
+    own(np.ones((1, 3)))
+    frozen = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    frozen.trainable = False
+    for model, reference in ((own, "source-not-copied"), (frozen, "nothing-to-train")):
+        with pytest.raises(SourceModelError) as raised:
+            shrink_keras(model, {"x": np.ones((4, 3))}, np.zeros(4, int), ShrinkOptions(), nothing)
+        assert raised.value.reference == reference
+
+
 def test_a_loss_that_is_no_number_is_told() -> None:
     model = keras.Sequential([keras.Input((2,), name="x"), layers.Dense(1), layers.Dense(1)])
     options = ShrinkOptions(learning_rate=1e30, epochs=3)

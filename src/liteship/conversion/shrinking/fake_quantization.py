@@ -87,8 +87,7 @@ def with_fake_quantized_activations(model: Any) -> Any:
     """A model of the same layers, and so of the same variables, that rounds its activations.
 
     Args:
-        model: A Functional or Sequential Keras model. In inner models, and in models of a class of
-            their own, activations are not rounded.
+        model: A Functional or Sequential Keras model. In its inner models, activations are not rounded.
 
     Returns:
         A model to train; what its variables learn is in `model` too.
@@ -102,7 +101,5 @@ def with_fake_quantized_activations(model: Any) -> Any:
     def rounded_input(values: Any) -> Any:
         return FakeQuantized()(values)
 
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
-        return model  # a class of its own, whose calls are not known
     functional = keras.Model(model.inputs, model.outputs)
     return keras.models.clone_model(functional, clone_function=lambda layer: layer, call_function=call)

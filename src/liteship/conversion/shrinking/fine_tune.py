@@ -48,7 +48,7 @@ def shrink_keras(
     Where the machine and its number of threads are the same, the same arguments give the same weights.
 
     Args:
-        model: A built Keras model with one output; it stays as it is.
+        model: A built Functional or Sequential Keras model with one output; it stays as it is.
         inputs: Training inputs by name, as the model sees them: arrays of shape (samples, …).
         labels: Integer array of shape (samples,), classes; or a float array of the output's shape.
         options: What to do.
@@ -59,9 +59,10 @@ def shrink_keras(
 
     Raises:
         CalibrationError: `training-invalid` if the model cannot learn from this data.
-        SourceModelError: `nothing-to-prune`, `source-not-copied`.
+        SourceModelError: `nothing-to-prune`, `nothing-to-train`, `source-not-copied`.
         ConversionError: `fine-tune-diverged`, `pruning-incomplete`.
     """
+    _require_graph(model)
     samples = _by_name(model, inputs)
     require_training_data(
         samples,
@@ -142,7 +143,6 @@ def _step(
     rate = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build(trainable)
-
     loss_of = _loss(objective)
 
     def effective(variable: Any) -> Any:
@@ -172,18 +172,34 @@ def _step(
     return compiled
 
 
+def _require_graph(model: Any) -> None:
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        raise _not_copied(model, "its layers are known to its own class alone")
+    if not model.trainable_variables:
+        raise SourceModelError(
+            "nothing-to-train",
+            f"every layer of the model {model.name} is frozen",
+            expected="trainable layers",
+            hint="set model.trainable = True, and save the model again",
+        )
+
+
 def _copy(model: Any) -> Any:
     try:
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())
     except Exception as error:  # whatever a class of the user's own raises
-        raise SourceModelError(
-            "source-not-copied",
-            f"Keras cannot copy the model {model.name}: {type(error).__name__}: {str(error)[:300]}",
-            expected="a Functional or Sequential model, or one whose class has get_config",
-            hint="fine-tune it in its own training script, with the callback MagnitudePruning",
-        ) from error
+        raise _not_copied(model, f"{type(error).__name__}: {str(error)[:300]}") from error
     return copy
+
+
+def _not_copied(model: Any, reason: str) -> SourceModelError:
+    return SourceModelError(
+        "source-not-copied",
+        f"the model {model.name} cannot be fine-tuned here: {reason}",
+        expected="a Functional or Sequential model",
+        hint="fine-tune it in its own training script, with the callback MagnitudePruning",
+    )
 
 
 def _loss(objective: Objective) -> Callable[[Any, Any], Any]:
