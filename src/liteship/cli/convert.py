@@ -61,6 +61,10 @@ def command(
     fine_tune: Annotated[
         str | None, typer.Option(help=f"Labelled samples to train further with: {_DATA}.")
     ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over these samples.", min=1)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At the beginning of the fine-tuning.", min=1e-9)
+    ] = None,
     compatible_with: Annotated[
         Runtime | None, typer.Option(help="The runtime that must run it.")
     ] = None,
@@ -96,6 +100,8 @@ def command(
         "prune": prune,
         "clusters": clusters,
         "training": fine_tune,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
         "compatible_with": compatible_with,
         "memory_limit_mib": memory_limit_mib,
         "stage_timeout_s": stage_timeout_s,
@@ -171,6 +177,8 @@ def _request(function: FunctionFolder, options: dict[str, Any]) -> ConversionReq
         repair=model.repair,
         prune=model.prune,
         clusters=model.clusters,
+        epochs=model.epochs,
+        learning_rate=model.learning_rate,
         preprocessing=config.preprocessing(),
         postprocessing=Postprocessing(
             config.output.activation, config.output.labels, config.output.top_k

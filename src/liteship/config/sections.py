@@ -95,6 +95,8 @@ class ModelSection(Section):
     prune: Annotated[float, Field(gt=0, lt=1)] | None = None
     clusters: Annotated[int, Field(ge=2, le=255)] | None = None
     fine_tune: str | None = None
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @field_validator("max_drop")
     @classmethod

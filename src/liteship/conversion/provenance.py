@@ -45,6 +45,11 @@ def describe_origin(
         },
         "similarity": round(proof.agreement.cosine_similarity, 6),
     }
+    if source.samples.training is not None:
+        fields["fine_tune"] = {
+            "samples": len(source.samples.training.labels),
+            "sha256": _digest(source.samples.training.inputs),
+        }
     if request.prune is not None:
         fields["prune"] = request.prune
     if request.clusters is not None:

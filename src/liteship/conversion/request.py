@@ -42,6 +42,8 @@ class ConversionRequest:
         repair: Whether operators may be left in float to keep the budget.
         prune: Part of the weights to set to zero, 0-1, or None.
         clusters: Distinct values that a weight tensor may have, or None.
+        epochs: Passes over the training data; None for `ShrinkOptions`' own.
+        learning_rate: Of the fine-tuning, at its beginning; None as above.
         preprocessing: From request to tensor.
         postprocessing: From tensor to predictions.
         output: Artifact folder; replaced only by a result that keeps the budget.
@@ -67,6 +69,8 @@ class ConversionRequest:
     repair: bool = True
     prune: float | None = None
     clusters: int | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None
     preprocessing: Preprocessing
     postprocessing: Postprocessing
     output: Path

@@ -11,6 +11,7 @@ import numpy as np
 from liteship.conversion.data import load_calibration, load_evaluation, load_training
 from liteship.conversion.metrics import metric_named
 from liteship.conversion.reference import normalized_inputs, run_float_model
+from liteship.conversion.schemes import AUTO, SCHEMES
 from liteship.conversion.workers.export import FLOAT_FILE
 from liteship.errors import ArtifactError, ConversionError, SourceModelError
 from liteship.runtime.interpreter import create_interpreter
@@ -147,6 +148,7 @@ def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: 
         msg = "there is no training data"
         raise AssertionError(msg)
     samples, labels = folder / "training.npz", folder / "labels.npy"
+    chosen = {"epochs": request.epochs, "learning_rate": request.learning_rate}
     np.savez(samples, **training.inputs)  # type: ignore[arg-type]  # names are the arguments
     np.save(labels, training.labels)
     child.ask(
@@ -154,8 +156,12 @@ def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: 
         samples=str(samples),
         labels=str(labels),
         folder=str(folder),
-        sparsity=request.prune,
-        seed=request.seed,
+        options={
+            "sparsity": request.prune,
+            "quantization_aware": request.scheme == AUTO or SCHEMES[request.scheme].weights == "int8",
+            "seed": request.seed,
+            **{name: value for name, value in chosen.items() if value is not None},
+        },
     )
     samples.unlink()
 

@@ -91,9 +91,7 @@ class Exporter:
                 hint="fine-tune it in its own training script (liteship.conversion.shrinking has a "
                 "callback for Keras), or leave out --fine-tune",
             )
-        options = ShrinkOptions(
-            sparsity=request["sparsity"], quantization_aware=True, seed=request["seed"]
-        )
+        options = ShrinkOptions(**request["options"])
         with np.load(request["samples"], allow_pickle=False) as file:
             inputs = {name: file[name] for name in file.files}
         labels = np.load(request["labels"], allow_pickle=False)
@@ -113,6 +111,7 @@ def main() -> None:
     """Does what the parent asks for."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its sums vary with the number of threads
     exporter = Exporter()
     answer_orders({"export": exporter.export, "run": exporter.run, "tune": exporter.tune})
 
