@@ -75,8 +75,9 @@ def convert_model(
         exporter = start("export", python)
         source = export_source(exporter, request, source_format, folder)
         trains = source.samples.training is not None
+        float_file = source.float_file
         if request.prune is not None and trains:
-            fine_tune(exporter, request, source, folder)
+            float_file = fine_tune(exporter, request, source, folder)
         if request.prune is not None or not trains:
             exporter.close()  # what the framework holds of the model is memory that quantizing may need
         candidates = Candidates(
@@ -85,11 +86,11 @@ def convert_model(
             source.samples.calibration,
             one_scale_for_dense=request.compatible_with == "tflite-runtime",
             clusters=request.clusters,
-        ).load(source.float_file, None if trains else request.prune)
+        ).load(float_file, None if trains else request.prune)
         outcome = _best(request, source, candidates, progress)
         if outcome.refusal is not None and trains and request.prune is None:
-            fine_tune(exporter, request, source, folder)
-            outcome = _best(request, source, candidates.load(source.float_file), progress)
+            candidates.load(fine_tune(exporter, request, source, folder))
+            outcome = _best(request, source, candidates, progress)
         outcome = _repaired(request, source, outcome, candidates, progress)
         return _write(request, source_format, source, outcome, candidates)
 

@@ -131,8 +131,8 @@ def export_source(
     )
 
 
-def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: Path) -> None:
-    """Fine-tunes the source, pruned if that is asked for, and writes its float `.tflite` again.
+def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: Path) -> Path:
+    """Fine-tunes the source, pruned if that is asked for, and gives its float `.tflite`.
 
     Args:
         child: The one that exported it.
@@ -147,7 +147,7 @@ def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: 
     if training is None:
         msg = "there is no training data"
         raise AssertionError(msg)
-    samples, labels = folder / "training.npz", folder / "labels.npy"
+    samples, labels, tuned = (folder / name for name in ("training.npz", "labels.npy", "tuned.tflite"))
     chosen = {"epochs": request.epochs, "learning_rate": request.learning_rate}
     np.savez(samples, **training.inputs)  # type: ignore[arg-type]  # names are the arguments
     np.save(labels, training.labels)
@@ -155,7 +155,7 @@ def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: 
         "tune",
         samples=str(samples),
         labels=str(labels),
-        folder=str(folder),
+        output=str(tuned),
         options={
             "sparsity": request.prune,
             "quantization_aware": request.scheme == AUTO or SCHEMES[request.scheme].weights == "int8",
@@ -164,6 +164,7 @@ def fine_tune(child: Child, request: ConversionRequest, source: Source, folder: 
         },
     )
     samples.unlink()
+    return tuned
 
 
 def _read_specs(source: str, float_model: bytes) -> tuple[list[TensorSpec], tuple[str, ...]]:

@@ -81,7 +81,7 @@ class Exporter:
         return {}
 
     def tune(self, request: Mapping[str, Any], progress: Progress) -> dict[str, object]:
-        """Fine-tunes the source on the samples of an `.npz`, and writes `float.tflite` again."""
+        """Fine-tunes the source on the samples of an `.npz`, and writes it as another `.tflite`."""
         exported = self._loaded()
         if exported.tuned is None:
             raise ConfigurationError(
@@ -97,7 +97,7 @@ class Exporter:
         labels = np.load(request["labels"], allow_pickle=False)
         progress("fine-tune")
         float_model = exported.tuned(inputs, labels, options, progress)
-        (Path(request["folder"]) / FLOAT_FILE).write_bytes(float_model)
+        Path(request["output"]).write_bytes(float_model)
         return {}
 
     def _loaded(self) -> Exported:
