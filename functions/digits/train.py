@@ -1,8 +1,8 @@
 """Trains the digits model by stochastic gradient descent on scikit-learn's 1,797 bundled images.
 
-Writes into `trained/`: the Keras model, the calibration set (float32, as the model sees it), the training
-and the held-out evaluation set (uint8, as callers send it) and a few held-out pictures. For your own
-data, replace `load_images` and the labels in `function.toml`.
+Writes into `trained/`: the Keras model, the calibration set (float32, as the model sees it), the
+training and the held-out evaluation set (uint8, as callers send it) and a few held-out pictures. For
+your own data, replace `load_images` and the labels in `function.toml`.
 """
 
 from __future__ import annotations
