@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from liteship.convert.sources.exported import Arrays, ExportOptions
-    from liteship.convert.sources.torch_modules import ByName, Loaded
+    from liteship.convert.sources.torch_by_name import ByName, Loaded
 
     Progress = Callable[[str, int, int], None]
 
@@ -87,7 +87,7 @@ def convert(loaded: Loaded, *, channel_last: bool) -> Exported:
     import litert_torch
     import torch
 
-    from liteship.convert.sources.torch_modules import ByName
+    from liteship.convert.sources.torch_by_name import ByName
 
     module = ByName(loaded.module, loaded, channel_last=channel_last)
     reference = ByName(loaded.reference, loaded, channel_last=channel_last)
