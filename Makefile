@@ -65,7 +65,7 @@ install: .venv/installed
 
 # `--no-deps` throughout: the two files together are the whole lock, as `pip check` confirms.
 .tools/torch: requirements/torch-cpu.txt requirements/torch.txt pyproject.toml | install
-	@echo "Installing PyTorch and litert-torch into $@: 0.9 GB to download the first time"
+	@echo "Installing PyTorch and litert-torch into $@: 0.5 GB to download the first time"
 	@rm -rf $@
 	@$(UV) venv --quiet --python $(BIN)/python $@
 	@$(BIN)/python -m pip --python $@/bin/python install --quiet --require-hashes --no-deps \

@@ -133,6 +133,15 @@ def test_two_inputs_ids_and_a_dict_of_outputs_keep_their_names() -> None:
     }
 
 
+def test_an_input_may_be_left_out() -> None:
+    assert set(shapes(convert(f"{MODELS}:optional"))) == {"first", "second", "third", "output"}
+
+
+@pytest.mark.parametrize("given", [{"picture": (1, 4)}, {"input": (1, -4)}, {"input": ()}])
+def test_a_shape_that_does_not_fit_is_told(given: dict[str, Any]) -> None:
+    assert refusal(f"{MODELS}:mlp", input_shapes=given).reference == "input-shape-invalid"
+
+
 def test_a_picture_that_comes_out_is_nhwc_too() -> None:
     found = shapes(convert(f"{MODELS}:masks"))
     assert found["output_0"] == ("float32", (1, 6, 6, 5))
@@ -214,6 +223,7 @@ def test_what_has_no_operator_is_named(name: str, words: str) -> None:
         ("nothing", "source-factory", "AttributeError"),
         ("broken", "source-factory", "no weights here"),
         ("number", "source-factory", "int"),
+        ("scripted", "source-factory", "ScriptModule"),
         ("stranger", "source-inputs", "nonsense"),
     ],
 )

@@ -61,6 +61,23 @@ class Masks(nn.Module):  # type: ignore[misc]
         return mask, mask.mean(dim=(1, 2, 3)).reshape(-1, 1)
 
 
+class Optional(nn.Module):  # type: ignore[misc]
+    """What may be left out stands between what may not; and an input by keyword alone."""
+
+    def forward(
+        self,
+        first: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        second: torch.Tensor | None = None,
+        *,
+        third: torch.Tensor | None = None,
+    ) -> Any:
+        assert mask is None
+        assert second is not None
+        assert third is not None
+        return first - 2 * second + 3 * third
+
+
 class Determinant(nn.Module):  # type: ignore[misc]
     def forward(self, matrix: torch.Tensor) -> torch.Tensor:
         return torch.linalg.det(matrix)
@@ -103,6 +120,14 @@ def pair() -> Any:
 
 def masks() -> Any:
     return Masks(), {"image": torch.rand(1, 3, 8, 8)}
+
+
+def optional() -> Any:
+    return Optional(), {name: torch.rand(1, 4) for name in ("first", "second", "third")}
+
+
+def scripted() -> Any:
+    return torch.jit.script(Masks()), torch.rand(1, 3, 8, 8)
 
 
 def determinant() -> Any:

@@ -155,7 +155,7 @@ def _require_batch(inputs: dict[str, Any], path: Path) -> None:
 def _fits(dims: Any, shape: tuple[int, ...]) -> bool:
     sizes = [each.dim_value for each in dims]
     return len(sizes) == len(shape) and all(
-        size in {0, wanted} for size, wanted in list(zip(sizes, shape, strict=True))[1:]
+        wanted > 0 and size in {0, wanted} for size, wanted in list(zip(sizes, shape, strict=True))[1:]
     )
 
 

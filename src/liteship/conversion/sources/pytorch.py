@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from liteship.conversion.shrinking import ShrinkOptions
     from liteship.conversion.sources.exported import Arrays, ExportOptions
-    from liteship.conversion.sources.torch_modules import ByName, Loaded
+    from liteship.conversion.sources.torch_by_name import ByName, Loaded
 
     Progress = Callable[[str, int, int], None]
 
@@ -94,7 +94,7 @@ def convert(loaded: Loaded, *, channel_last: bool) -> Exported:
     import litert_torch
     import torch
 
-    from liteship.conversion.sources.torch_modules import ByName
+    from liteship.conversion.sources.torch_by_name import ByName
 
     module = ByName(loaded.module, loaded, channel_last=channel_last)
     reference = ByName(loaded.reference, loaded, channel_last=channel_last)

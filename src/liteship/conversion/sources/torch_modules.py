@@ -10,87 +10,25 @@ import inspect
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from liteship.conversion.sources.torch_archive import copy_harmless
+from liteship.conversion.sources.torch_by_name import Loaded
 from liteship.errors import ConfigurationError, ConversionError, SourceModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from liteship.conversion.sources.exported import ExportOptions
     from liteship.conversion.sources.pytorch import TorchFormat
 
-    Tensors = dict[str, Any]
 
 _EXPORT_INSTEAD = """export the module with torch.export instead:
     program = torch.export.export(module.eval(), (example,))
     torch.export.save(program, 'model.pt2')"""
-_TAKEN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """A module in evaluation mode.
-
-    Attributes:
-        module: What `torch.export` takes.
-        reference: The source itself, whose answers are the right ones; mostly the same module.
-        inputs: One sample of each input, in the module's own layout, by its name and in its order.
-        keywords: Names of the inputs that must be given as keywords.
-    """
-
-    module: Any
-    reference: Any
-    inputs: Tensors
-    keywords: frozenset[str] = frozenset()
-
-
-class ByName(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not looked into
-    """Calls a module by its inputs' names, with NHWC pictures where that is asked for.
-
-    litert-torch's own `to_channel_last_io` knows inputs by position only, and then calls them `args_0`.
-    """
-
-    def __init__(self, module: Any, loaded: Loaded, *, channel_last: bool) -> None:
-        super().__init__()
-        self.module = module
-        self.keywords = loaded.keywords
-        self.names = list(loaded.inputs)
-        self.channel_last = channel_last
-        self.training = False  # not eval(), which exported programs refuse
-
-    def forward(self, **inputs: Any) -> tuple[Any, ...]:
-        """The outputs, in the order of `named_outputs`."""
-        return tuple(self.named_outputs(inputs).values())
-
-    def named_outputs(self, inputs: Mapping[str, Any]) -> Tensors:
-        """The outputs by name: a dict's keys, a named tuple's fields, else `output` or `output_0`."""
-        own = {name: self._as_module_takes(inputs[name]) for name in self.names}
-        keywords = {name: own.pop(name) for name in self.keywords}
-        outputs = self.module(*own.values(), **keywords)
-        if hasattr(outputs, "_asdict"):
-            outputs = outputs._asdict()
-        if isinstance(outputs, dict):
-            named = {str(key): each for key, each in outputs.items() if torch.is_tensor(each)}
-        else:
-            leaves = [each for each in tree_leaves(outputs) if torch.is_tensor(each)]
-            named = {f"output_{index}": each for index, each in enumerate(leaves)}
-            if torch.is_tensor(outputs):
-                named = {"output": outputs}
-        return {name: self.as_called(each) for name, each in named.items()}
-
-    def as_called(self, tensor: Any) -> Any:
-        """A tensor of the module's layout in the converted model's."""
-        return tensor.permute(0, 2, 3, 1) if self.channel_last and tensor.ndim == 4 else tensor
-
-    def _as_module_takes(self, tensor: Any) -> Any:
-        return tensor.permute(0, 3, 1, 2) if self.channel_last and tensor.ndim == 4 else tensor
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_TAKEN = (inspect.Parameter.POSITIONAL_ONLY, *_BY_KEYWORD)
 
 
 def load(source: str, source_format: TorchFormat, options: ExportOptions) -> Loaded:
@@ -137,7 +75,7 @@ def module_of(module: Any, example: Any, options: ExportOptions, what: str = "th
             expected=f"tensors for {', '.join(names)}",
             hint="return (module, example_inputs): a tensor, a tuple, or a dict by argument name",
         )
-    shapes = _shapes_by_name(options, needed or names)
+    shapes = _shapes_by_name(options, names, what, only=needed)
     wanted = [name for name in names if name in examples or name in shapes or name in needed]
     missing = [name for name in wanted if name not in examples and name not in shapes]
     if missing or not wanted:
@@ -147,7 +85,9 @@ def module_of(module: Any, example: Any, options: ExportOptions, what: str = "th
         dtype = examples[name].dtype if name in examples else torch.float32
         tensor = torch.zeros(shapes[name], dtype=dtype) if name in shapes else examples[name]
         inputs[name] = _one_sample(tensor, name, what)
-    return Loaded(module=module, reference=module, inputs=inputs)
+    by_keyword = {each.name for each in parameters if each.kind in _BY_KEYWORD}
+    keywords = frozenset(by_keyword & inputs.keys())  # one that is left out may stand between two
+    return Loaded(module=module, reference=module, inputs=inputs, keywords=keywords)
 
 
 def shape_missing(what: str, names: list[str]) -> ConfigurationError:
@@ -177,11 +117,11 @@ def _from_factory(source: str, options: ExportOptions) -> Loaded:
             hint="run it by itself, in the folder that liteship is started in",
         ) from error
     module, example = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-    if not isinstance(module, torch.nn.Module):
+    if not isinstance(module, torch.nn.Module) or isinstance(module, torch.jit.ScriptModule):
         raise SourceModelError(
             "source-factory",
             f"{source} makes no module",
-            expected="a torch.nn.Module, or (module, example_inputs)",
+            expected="a torch.nn.Module that is not scripted, or (module, example_inputs)",
             received=type(module).__name__,
             hint="return the module itself",
         )
@@ -220,7 +160,7 @@ def _from_export(path: Path, options: ExportOptions) -> Loaded:
         )
     names[args.num_children :] = keywords
     placeholders = [values[name] for name in program.graph_signature.user_inputs]
-    shapes = _shapes_by_name(options, names)
+    shapes = _shapes_by_name(options, names, str(path))
     inputs = {}
     for name, value in zip(names, placeholders, strict=True):
         sizes = [size if isinstance(size, int) else None for size in value.shape]
@@ -247,7 +187,7 @@ def _from_torchscript(path: Path, options: ExportOptions) -> Loaded:
             expected="a file of torch.jit.save",
             hint=_EXPORT_INSTEAD,
         ) from error
-    shapes = _shapes_by_name(options, names)
+    shapes = _shapes_by_name(options, names, str(path))
     missing = [name for name in names if name not in shapes]
     if missing:
         raise shape_missing(str(path), missing)
@@ -282,10 +222,30 @@ def _require_evaluation_mode(program: Any, path: Path) -> None:
         )
 
 
-def _shapes_by_name(options: ExportOptions, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """The shapes given, where `""` stands for the only input."""
-    only = names[0] if len(names) == 1 else ""
-    return {name or only: shape for name, shape in options.input_shapes.items()}
+def _shapes_by_name(
+    options: ExportOptions, names: list[str], what: str, only: list[str] | None = None
+) -> dict[str, tuple[int, ...]]:
+    """The shapes given, where `""` stands for the only input.
+
+    Raises:
+        ConfigurationError: `input-shape-invalid`.
+    """
+    candidates = only or names
+    single = candidates[0] if len(candidates) == 1 else ""
+    shapes = {name or single: shape for name, shape in options.input_shapes.items()}
+    problems = [
+        f"{what} has no input {name or 'without a name'}" for name in shapes.keys() - set(names)
+    ]
+    problems += [f"{name}: {shape}" for name, shape in shapes.items() if min(shape, default=0) < 1]
+    if problems:
+        raise ConfigurationError(
+            "input-shape-invalid",
+            f"the shapes given do not fit {what}",
+            problems=problems,
+            expected=f"shapes of {', '.join(names)}, every size at least 1",
+            hint="give the shape as the module takes it, batch dimension included",
+        )
+    return shapes
 
 
 def _one_sample(tensor: Any, name: str, what: str, *, fixed: bool = False) -> Any:
