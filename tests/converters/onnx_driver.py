@@ -11,22 +11,14 @@ import json
 import os
 import socket
 import sys
-import types
 from pathlib import Path
 from typing import Any, Never
 
 import numpy as np
 
-import liteship
-
-# Without its __init__, which imports the pipeline and so more than this environment has
-package = types.ModuleType("liteship.conversion")
-package.__path__ = [str(Path(liteship.__file__).with_name("convert"))]
-sys.modules["liteship.conversion"] = package
-
-from liteship.conversion.sources.exported import ExportOptions  # noqa: E402
-from liteship.conversion.sources.onnx_model import export  # noqa: E402
-from liteship.errors import LiteshipError  # noqa: E402
+from liteship.conversion.sources.exported import ExportOptions
+from liteship.conversion.sources.onnx_model import export
+from liteship.errors import LiteshipError
 
 NETWORK: list[str] = []
 
@@ -56,7 +48,7 @@ def convert(folder: Path) -> None:
     NETWORK.clear()
     before = {each.name for each in Path.cwd().iterdir()}
     try:
-        exported = export(Path(request["source"]), ExportOptions(**options), lambda *_: None)
+        exported = export(request["source"], "onnx", ExportOptions(**options), lambda *_: None)
     except LiteshipError as error:
         answer = {"family": type(error).__name__, **error.as_dict()}
         (folder / "error.json").write_text(json.dumps(answer))

@@ -35,7 +35,9 @@ def describe_origin(
         "liteship": __version__,
         "source": {
             "format": source_format,
-            "sha256": source_digest(request.source, source_format),
+            # A factory has no file of its own: what it made is told by its float model
+            "sha256": source_digest(request.source, source_format)
+            or hashlib.sha256(source.float_file.read_bytes()).hexdigest(),
             "float_tflite_bytes": source.float_bytes,
         },
         "tools": tool_versions(),

@@ -37,11 +37,11 @@ _PICTURES = "calibration_image_sample_data_20x128x128x3_float32.npy"
 """What onnx2tf downloads, unless it finds the file in the working directory."""
 
 
-def export(path: Path, options: ExportOptions, progress: Progress) -> Exported:
+def export(source: str, _source_format: str, options: ExportOptions, progress: Progress) -> Exported:
     """Converts an ONNX model to a float32 `.tflite`.
 
     Args:
-        path: The `.onnx` file; its weights may stand in files beside it.
+        source: The `.onnx` file; its weights may stand in files beside it.
         options: Its shapes are the source's own: NCHW, whatever `channel_last` says.
         progress: Called with the stage, steps done and steps in all.
 
@@ -56,6 +56,7 @@ def export(path: Path, options: ExportOptions, progress: Progress) -> Exported:
         SourceModelError: `source-corrupt` or `source-batch`.
         ConversionError: `float-conversion`, which names the operators.
     """
+    path = Path(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations between the packages: nothing to mend
         try:
