@@ -32,7 +32,8 @@ graph = helper.make_graph(
     [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 3])],
     [numpy_helper.from_array(weights, "weights")],
 )
-save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), sys.argv[1] + "/table.onnx")
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+save(model, sys.argv[1] + "/table.onnx")
 rows = rng.normal(size=(80, 6)).astype(np.float32)
 np.savez(sys.argv[1] + "/calibration.npz", row=rows)
 np.savez(sys.argv[1] + "/evaluation.npz", row=rows, label=(rows @ weights).argmax(axis=1))

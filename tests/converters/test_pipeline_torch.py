@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,9 @@ from liteship.artifact import Postprocessing, Preprocessing
 from liteship.conversion.pipeline import convert_model
 from liteship.conversion.request import ConversionRequest
 from liteship.conversion.sources.exported import ExportOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HELD_OUT = 300
 
