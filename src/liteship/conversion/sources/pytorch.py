@@ -164,13 +164,21 @@ def _run(
 
 
 def _with_output_names(model: bytes, names: Sequence[str]) -> bytes:
-    """Gives the signature's `output_0`, `output_1` … the names of the module's outputs."""
+    """Gives the signature's `output_0`, `output_1` … the names of the module's outputs.
+
+    Tensors, which litert-torch names after the class that it converts, lose the name of ours.
+    """
     from ai_edge_litert.tools import flatbuffer_utils
+
+    from liteship.conversion.sources.torch_by_name import ByName
 
     graph: Any = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     for output in graph.signatureDefs[0].outputs:
         index = int(output.name.decode().removeprefix("output_"))
         output.name = names[index].encode()
+    ours = f"{ByName.__module__}.{ByName.__name__}".encode()
+    for tensor in graph.subgraphs[0].tensors:
+        tensor.name = tensor.name.replace(ours, b"module")
     return bytes(flatbuffer_utils.convert_object_to_bytearray(graph))
 
 
