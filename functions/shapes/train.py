@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LABELS = ("circle", "cross", "square", "star", "triangle")  # as in function.toml
 TRAINING_SEEDS, HELD_OUT_SEED = (7, 8, 9), 10  # one a round: no picture is seen twice
-PICTURES_A_ROUND = 2000
+PICTURES_A_ROUND = 1500
 HELD_OUT_PICTURES = 250
 CALIBRATION_PICTURES = 100
 BATCH = 16
@@ -78,7 +78,7 @@ def unit_outline(label: str) -> list[Point]:
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is not looked into
-    """Pictures as the model takes them, a batch at a time: all at once would take 1.2 GB.
+    """Pictures as the model takes them, a batch at a time: all at once would take 0.9 GB.
 
     Args:
         pictures: uint8 of shape (samples, height, width, 3), RGB.
