@@ -85,11 +85,11 @@ def test_pictures_lie_in_class_folders(trained: Path, name: str, pictures: int) 
 def test_no_held_out_picture_was_trained_on(trained: Path) -> None:
     with np.load(trained / "training.npz") as training:
         images, classes = training["image"], training["label"]
-    assert images.shape == (1800, 112, 112, 3)
+    assert images.shape == (1500, 112, 112, 3)
     assert images.dtype == np.uint8
-    assert np.bincount(classes).tolist() == [360] * 5
+    assert np.bincount(classes).tolist() == [300] * 5
     known = {picture.tobytes() for picture in images}
-    assert len(known) == 1800
+    assert len(known) == 1500
     held_out = [np.asarray(Image.open(path)) for path in (trained / "evaluation").rglob("*.png")]
     assert not known & {picture.tobytes() for picture in held_out}
 
