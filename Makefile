@@ -39,7 +39,7 @@ e2e: install .tools/sam
 # litert-torch holds typing-extensions back, and that anyio, whose pytest plugin warns of its own age.
 converters: install .tools/torch
 	.tools/torch/bin/pytest -p no:anyio tests/converters/test_*torch*.py
-	$(BIN)/pytest tests/converters/test_*onnx*.py
+	$(BIN)/pytest tests/converters/test_*onnx*.py tests/converters/test_shapes.py
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -113,7 +113,8 @@ def write_traps(folder: Path) -> None:
         [
             keras.Input((6,), name="row"),
             normalization,
-            layers.Dense(128, activation="relu"),
+            layers.Dense(96, activation="relu"),
+            layers.Dense(96, activation="relu"),
             layers.Dense(4, activation="softmax"),
         ]
     )

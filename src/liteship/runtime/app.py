@@ -34,7 +34,7 @@ _BODY = {
         "required": True,
         "content": {
             media_type: {"schema": {"type": "string", "format": "binary"}}
-            for media_type in ("image/png", "image/jpeg", "application/octet-stream")
+            for media_type in ("image/png", "image/jpeg", "application/octet-stream", "text/csv")
         }
         | {"application/json": {"schema": {"type": "object"}}},
     }

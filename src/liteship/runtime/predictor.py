@@ -139,7 +139,7 @@ class Predictor:
         """Answers one request.
 
         Args:
-            body: A picture, raw tensors or JSON; see `liteship.runtime.codecs`.
+            body: A picture, raw tensors, JSON or CSV; see `liteship.runtime.codecs`.
             content_type: Which of these it is.
 
         Raises:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def predict(function: Function, request: Request) -> Response:
-    """Answers a picture, raw tensors or JSON with predictions; timings are in `server-timing`."""
+    """Answers a picture, raw tensors, JSON or CSV with predictions; timings are in `server-timing`."""
     predictor = function.require_predictor()
     prediction = predictor.predict(request.body, request.headers.get("content-type", ""))
     function.telemetry.predicted(prediction)
