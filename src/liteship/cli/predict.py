@@ -18,7 +18,9 @@ from liteship.runtime.codecs import sniff_media_type
 
 def command(
     name: Annotated[str, typer.Argument(help="The function, a folder in functions/.")],
-    file: Annotated[Path, typer.Argument(help="A picture, a request in JSON or CSV, or raw tensor bytes.")],
+    file: Annotated[
+        Path, typer.Argument(help="A picture, a request in JSON or CSV, or raw tensor bytes.")
+    ],
     json: Json = False,
 ) -> None:
     """Answer one file as the deployed function would.

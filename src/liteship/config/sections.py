@@ -50,7 +50,7 @@ Scheme = Literal[
     "auto",
 ]
 Runtime = Literal["litert", "tflite-runtime"]
-Shape = tuple[Annotated[int, Field(ge=1)], ...]
+Shape = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "unit": ((0.0,), (255.0,)),
