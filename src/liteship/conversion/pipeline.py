@@ -104,6 +104,14 @@ def _check(request: ConversionRequest) -> SourceFormat:
     if request.training is not None:
         check_reference(request.training, "fine-tune", folder=request.folder)
     metric_named(request.metric, str(request.folder or ""))
+    if request.options.signature is not None and source_format != "saved-model":
+        raise ConfigurationError(
+            "signature-unused",
+            f"{request.source} has no signatures to choose from",
+            expected="a SavedModel folder",
+            received=source_format,
+            hint="leave out --signature, or model.signature in function.toml",
+        )
     if request.scheme == AUTO and request.evaluation is None:
         raise ConfigurationError(
             "auto-unmeasured",

@@ -108,6 +108,8 @@ def test_a_choice_that_is_missing_or_wrong_names_the_signatures(request_for: Mak
         assert error.reference == "signature-unknown"
         assert error.expected == "one of digits, pair"
     assert refusal(request_for("no-signature")).reference == "signature-missing"
+    unused = refusal(request_for("digits.keras", options=ExportOptions(signature="serve")))
+    assert unused.reference == "signature-unused"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -20,7 +20,16 @@ MODELS = Path(__file__).parents[3] / "data" / "models"
 
 @pytest.fixture(scope="module")
 def model(artifact_folder: Path) -> bytes:
-    return Artifact.load(artifact_folder).model
+    """The digits model, which is clustered, with weights that are a little off: no longer clustered."""
+    content = bytearray(Artifact.load(artifact_folder).model)
+    rng = np.random.default_rng(13)
+    for tensor in constant_tensors(content):
+        if tensor.dtype == "int8" and tensor.data.size >= LEAST_ELEMENTS:
+            values = tensor.data.view(np.int8)
+            off = rng.integers(-3, 4, values.size).reshape(values.shape)
+            moved = (values + off).clip(-127, 127)
+            values[:] = np.where((values != 0) & (values * moved > 0), moved, values)
+    return bytes(content)
 
 
 def weights(model: bytes) -> dict[str, Any]:
@@ -78,7 +87,7 @@ def test_fewer_values_compress_better_and_answer_alike(model: bytes, artifact_fo
         expected = np.frombuffer(artifact.manifest.golden.outputs[0], np.int8).astype(int)
         steps.append(np.abs(np.frombuffer(answer, np.int8) - expected).max())
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[2] < 0.65 * len(zlib.compress(model, 9))
+    assert sizes[2] < 0.9 * len(zlib.compress(model, 9))
     assert max(steps[:3]) < 40  # of 255
 
 
