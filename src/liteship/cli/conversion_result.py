@@ -65,7 +65,6 @@ def print_result(request: ConversionRequest, result: ConversionResult) -> None:
             console.print(f"  {operator}", markup=False)
     for warning in result.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(warning)}", soft_wrap=True)
-    console.print(f"The whole report: {request.report_folder / 'report.html'}", soft_wrap=True)
 
 
 def result_fields(result: ConversionResult) -> dict[str, object]:

@@ -218,7 +218,7 @@ def _shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | None:
 
 
 def _say(line: str) -> None:
-    console.print(line, markup=False)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _nothing(_line: str) -> None:

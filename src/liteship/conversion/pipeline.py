@@ -20,7 +20,7 @@ from liteship.conversion.provenance import describe_origin, source_bytes
 from liteship.conversion.proving import Proof, prove
 from liteship.conversion.repair import find_repair
 from liteship.conversion.report.gathering import gather
-from liteship.conversion.report.writing import write_report
+from liteship.conversion.report.writing import HTML_FILE, write_report
 from liteship.conversion.request import ConversionResult, LeftInFloat
 from liteship.conversion.schemes import AUTO, SCHEMES
 from liteship.conversion.source_side import Source, export_source, fine_tune
@@ -92,7 +92,7 @@ def convert_model(
             candidates.load(fine_tune(exporter, request, source, folder))
             outcome = _best(request, source, candidates, progress)
         outcome = _repaired(request, source, outcome, candidates, progress)
-        return _write(request, source_format, source, outcome, candidates)
+        return _write(request, source_format, source, outcome, candidates, say)
 
 
 def _check(request: ConversionRequest) -> SourceFormat:
@@ -251,6 +251,7 @@ def _write(
     source: Source,
     outcome: Outcome,
     candidates: Candidates,
+    say: Callable[[str], None],
 ) -> ConversionResult:
     """The report in any case, and the artifact unless it is refused."""
     proof = outcome.proof
@@ -259,6 +260,7 @@ def _write(
     layers, told = candidates.layer_errors(proof.candidate)
     outcome = dataclasses.replace(outcome, warnings=outcome.warnings + told)
     write_report(request.report_folder, gather(request, source_format, source, outcome, layers))
+    say(f"The whole report: {request.report_folder / HTML_FILE}")
     if outcome.refusal is not None:
         raise outcome.refusal
     proof.artifact.save(request.output)
