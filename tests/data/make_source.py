@@ -154,6 +154,10 @@ def write_traps(folder: Path) -> None:
     pictures = rng.random((20, 12, 16, 3)).astype(np.float32)
     np.savez(folder / "anysize.npz", image=pictures)
 
+    # SiLU has a gradient of its own, which TensorFlow's converter cannot save
+    smooth = layers.Dense(2)(layers.Activation("silu")(layers.Dense(8)(given)))
+    keras.Model(given, smooth).save(folder / "silu.keras")
+
     ids = keras.Input((5,), dtype="int32", name="ids")
     words = layers.Flatten()(layers.Embedding(50, 4)(ids))
     keras.Model(ids, layers.Dense(2, activation="softmax")(words)).save(folder / "ids.keras")

@@ -198,6 +198,12 @@ def test_an_operator_without_an_integer_kernel_is_named(tensors: Make) -> None:
     assert converted(tensors("sine.keras", "four.npz", scheme="dynamic")).manifest.scheme == "dynamic"
 
 
+def test_a_gradient_of_its_own_costs_no_names(tensors: Make) -> None:
+    result = converted(tensors("silu.keras", "four.npz"))
+    assert [spec.name for spec in result.manifest.outputs] == ["output_0"]
+    assert result.agreement.cosine_similarity > 0.99
+
+
 def test_an_open_height_must_be_fixed(tensors: Make) -> None:
     error = refusal(tensors("anysize.keras", "anysize.npz"))
     assert isinstance(error, SourceModelError)

@@ -5,6 +5,7 @@ Imports TensorFlow: runs in the conversion's child process only.
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from liteship.errors import ConversionError, SourceModelError
@@ -91,9 +92,12 @@ def convert_function(function: Any) -> bytes:
         named = tf.function(call, autograph=False).get_concrete_function(
             **{name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()}
         )
-        converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions(
-            [named], tf.Module()
-        ).convert()
+        with tempfile.TemporaryDirectory(prefix="liteship-frozen-") as folder:
+            # Saved here and not by the converter, which saves custom gradients, too, fails at some
+            # (EfficientNet's), and then goes on without a signature
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(tf.Module(), folder, {"serving_default": named}, options)
+            converted: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     except Exception as error:  # TensorFlow's converter raises its own zoo
         text = str(error)
         recurrent = "TensorList" in text
