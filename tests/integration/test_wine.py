@@ -128,7 +128,7 @@ def test_predict_answers_a_file(request_file: Path, measurements: list[float]) -
     answer = json.loads(done.stdout)
     assert answer["predictions"][0]["label"] == "Barolo"
     assert {each["label"] for each in answer["predictions"]} == WINES.keys()
-    assert sum(each["score"] for each in answer["predictions"]) == pytest.approx(1, abs=1e-5)
+    assert sum(each["score"] for each in answer["predictions"]) == pytest.approx(1, abs=0.01)
     request_file.with_suffix(".csv").write_bytes(csv_forms(measurements)[1])
     from_csv = liteship(ROOT, "predict", "wine", request_file.with_suffix(".csv"), "--json")
     assert json.loads(from_csv.stdout) == answer

@@ -10,15 +10,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from liteship.conversion.sources.exported import Exported, ExportOptions
-from liteship.conversion.sources.tensorflow_graph import convert_function, shaped
+from liteship.conversion.sources.tensorflow_graph import convert_function, runner, shaped
 from liteship.errors import SourceModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from liteship.conversion.shrinking import ShrinkOptions
@@ -60,12 +59,6 @@ def exported(model: Any, options: ExportOptions) -> Exported:
         answer = model(arranged(inputs), training=False)
         return dict(zip(outputs, tf.nest.flatten(answer), strict=True))
 
-    def run(inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
-        answer = tf.nest.flatten(model.predict(arranged(inputs), verbose=0))
-        return {
-            name: np.asarray(value, np.float32) for name, value in zip(outputs, answer, strict=True)
-        }
-
     def tuned(
         inputs: Mapping[str, NDArray[np.generic]],
         labels: NDArray[Any],
@@ -82,7 +75,10 @@ def exported(model: Any, options: ExportOptions) -> Exported:
         **shaped(specs, options.input_shapes)
     )
     return Exported(
-        float_model=convert_function(function), run=run, outputs=tuple(outputs), tuned=tuned
+        float_model=convert_function(function),
+        run=runner(function),
+        outputs=tuple(outputs),
+        tuned=tuned,
     )
 
 

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from liteship.conversion.sources.exported import Exported, ExportOptions
-from liteship.conversion.sources.tensorflow_graph import convert_function, shaped
+from liteship.conversion.sources.tensorflow_graph import convert_function, runner, shaped
 from liteship.errors import SourceModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from numpy.typing import NDArray
 
 _DEFAULT = "serving_default"
 
@@ -56,21 +53,9 @@ def export(
         **shaped(specs, options.input_shapes)
     )
 
-    def run(inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
-        # One after the other, as what is deployed does it: a batch may not fit into memory
-        count = len(next(iter(inputs.values())))
-        rows = [
-            signature(
-                **{name: tf.constant(values[index : index + 1]) for name, values in inputs.items()}
-            )
-            for index in range(count)
-        ]
-        return {
-            name: np.concatenate([np.asarray(row[name], np.float32) for row in rows])
-            for name in outputs
-        }
-
-    return Exported(float_model=convert_function(function), run=run, outputs=tuple(outputs))
+    return Exported(
+        float_model=convert_function(function), run=runner(function), outputs=tuple(outputs)
+    )
 
 
 def _choose(source: str, signatures: Mapping[str, Any], wanted: str | None) -> Any:
