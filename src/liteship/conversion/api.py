@@ -7,13 +7,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from liteship.artifact import Postprocessing, Preprocessing
-from liteship.conversion.pipeline import convert_model
-from liteship.conversion.request import ConversionRequest
-from liteship.conversion.sources.exported import ExportOptions
-from liteship.errors import SourceModelError
+from liteship.errors import ConfigurationError, SourceModelError
+
+try:
+    import numpy as np
+
+    from liteship.conversion.pipeline import convert_model
+    from liteship.conversion.request import ConversionRequest
+    from liteship.conversion.sources.exported import ExportOptions
+except ImportError as missing:
+    raise ConfigurationError(
+        "extra-missing",
+        f"converting needs a package that is not installed: {missing.name}",
+        hint="pip install 'liteship[keras]', or [torch], or [onnx]",
+    ) from missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -41,7 +41,7 @@ def python_for(source_format: SourceFormat, say: Callable[[str], None]) -> str:
         ConfigurationError: `extra-missing`, with the command that installs it.
         ConversionError: What `environments.environment_for` raises.
     """
-    _require("convert", ("litert_quantizer",))
+    _require("quantize", ("litert_quantizer", "jinja2", "zstandard"))
     if source_format == "onnx":
         from liteship.conversion.environments import environment_for
 

@@ -109,6 +109,15 @@ def export_source(
     float_model = float_file.read_bytes()
     specs, found_outputs = _read_specs(request.source, float_model)
     samples = _read_samples(request, specs)
+    output_names = tuple(answer["outputs"]) or found_outputs
+    if set(output_names) != set(found_outputs):
+        raise ConversionError(
+            "float-conversion",
+            "the converter lost the names of the model's outputs",
+            expected=", ".join(output_names),
+            received=", ".join(found_outputs),
+            hint="export the model in another format",
+        )
     sets = {"calibration": samples.calibration, "evaluation": samples.evaluation_inputs}
     outputs = {
         name: _run_source(child, folder, name, inputs)
@@ -121,7 +130,7 @@ def export_source(
         float_file=float_file,
         float_bytes=len(float_model),
         inputs=tuple(specs),
-        output_names=tuple(answer["outputs"]) or found_outputs,
+        output_names=output_names,
         samples=samples,
         calibration_outputs=outputs["calibration"],
         evaluation_outputs=outputs.get("evaluation"),

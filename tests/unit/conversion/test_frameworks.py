@@ -24,8 +24,8 @@ def test_what_is_installed_here_runs_here(source_format: Any) -> None:
         ("saved-model", "keras", "keras"),
         ("torch-export", "litert_torch", "torch"),
         ("torch-factory", "torch", "torch"),
-        ("tflite", "litert_quantizer", "convert"),
-        ("onnx", "litert_quantizer", "convert"),
+        ("tflite", "litert_quantizer", "quantize"),
+        ("onnx", "zstandard", "quantize"),
     ],
 )
 def test_a_missing_extra_names_the_command_that_installs_it(
