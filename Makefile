@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: demo test check format unit integration integration-folders integration-files \
-	e2e converters install lock clean
+.PHONY: demo test check format unit integration integration-conversion integration-folders \
+	integration-files e2e converters install lock clean
 
 demo: install .tools/sam
 	@$(BIN)/liteship demo
@@ -22,12 +22,16 @@ check: install
 unit: install
 	$(BIN)/pytest tests/unit tests/architecture tests/golden
 
-# Two at a time: most of them wait, for processes and for time to pass.
+# Three at a time: most of them wait, for processes and for time to pass; conversions compute.
 integration: install .tools/audit .tools/sam .tools/tflite-runtime
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration-folders integration-files
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target \
+		integration-conversion integration-folders integration-files
+
+integration-conversion:
+	$(BIN)/pytest tests/integration/conversion
 
 integration-folders:
-	$(BIN)/pytest tests/integration/[a-z]*/
+	$(BIN)/pytest $(filter-out %/conversion/,$(wildcard tests/integration/[a-z]*/))
 
 integration-files:
 	$(BIN)/pytest tests/integration/test_*.py
