@@ -292,7 +292,7 @@ def test_the_world_may_invoke_functions_with_a_url_and_no_others(template: str, 
     api = {("apigateway.amazonaws.com", "lambda:InvokeFunction")}
     assert callers == {
         "DigitsFunctionAliaslive": api | {("s3.amazonaws.com", "lambda:InvokeFunction")},
-        "ShapesFunctionAliaslive": api | {("s3.amazonaws.com", "lambda:InvokeFunction")},
+        "ShapesFunctionAliaslive": url | {("s3.amazonaws.com", "lambda:InvokeFunction")},
         "WineFunctionAliaslive": url,
         "QueuedFunctionAliaslive": api,
         "SharedFunctionAliaslive": url | {("events.amazonaws.com", "lambda:InvokeFunction")},
