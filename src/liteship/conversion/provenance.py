@@ -39,6 +39,8 @@ def describe_origin(
             "sha256": source_digest(request.source, source_format)
             or hashlib.sha256(source.float_file.read_bytes()).hexdigest(),
             "float_tflite_bytes": source.float_bytes,
+            # On 20 calibration samples; None where the float model is the source
+            "float_difference": source.float_difference and float(f"{source.float_difference:.3g}"),
         },
         "tools": tool_versions(),
         "calibration": {

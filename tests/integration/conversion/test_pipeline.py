@@ -78,6 +78,7 @@ def test_a_keras_model_becomes_a_proven_int8_artifact(converted: Any, sources: P
     assert result.accuracy.drop <= 0.05
     provenance: Any = artifact.manifest.provenance
     assert provenance["source"]["format"] == "keras"
+    assert provenance["source"]["float_difference"] <= 1e-6
     assert provenance["calibration"]["samples"] == 60
     assert provenance["accuracy"]["artifact"] == result.accuracy.artifact
 

@@ -81,6 +81,7 @@ def test_a_saved_model_from_export_is_the_keras_model(request_for: Make) -> None
     assert result.accuracy.source == converted(request_for("digits.keras")).accuracy.source  # type: ignore[union-attr]
     provenance: Any = result.manifest.provenance
     assert provenance["source"]["format"] == "saved-model"
+    assert provenance["source"]["float_difference"] <= 1e-6
     assert [spec.name for spec in result.manifest.inputs] == ["image"]
     assert result.source_bytes > result.float_bytes
 
