@@ -30,14 +30,10 @@ class Candidate:
     Attributes:
         scheme: A key of `SCHEMES`.
         model: Content of the `.tflite`.
-        left_in_float: Scopes of the operators that were not quantized.
-        float_tensors: Name and shape of those tensors inside the model that are in float.
     """
 
     scheme: str
     model: bytes
-    left_in_float: tuple[str, ...] = ()
-    float_tensors: tuple[str, ...] = ()
 
 
 class Candidates:
@@ -106,12 +102,7 @@ class Candidates:
                 hint="replace the layers that make these tensors, for which LiteRT has no integer "
                 "kernel; or use --scheme dynamic, which computes in float",
             )
-        return Candidate(
-            scheme=scheme,
-            model=output.read_bytes(),
-            left_in_float=tuple(left_in_float),
-            float_tensors=tuple(floats),
-        )
+        return Candidate(scheme=scheme, model=output.read_bytes())
 
     def layer_errors(self, candidate: Candidate) -> tuple[list[LayerError], tuple[str, ...]]:
         """What the quantization did to each layer; or, where that cannot be told, a warning."""

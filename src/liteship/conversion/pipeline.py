@@ -259,7 +259,9 @@ def _write(
     proof.artifact.manifest.provenance.update(origin)
     layers, told = candidates.layer_errors(proof.candidate)
     outcome = dataclasses.replace(outcome, warnings=outcome.warnings + told)
-    write_report(request.report_folder, gather(request, source_format, source, outcome, layers))
+    shipped = sizes(proof.candidate.model)
+    evidence = gather(request, source_format, source, outcome, layers, shipped)
+    write_report(request.report_folder, evidence)
     say(f"The whole report: {request.report_folder / HTML_FILE}")
     if outcome.refusal is not None:
         raise outcome.refusal
@@ -269,7 +271,7 @@ def _write(
         output=request.output,
         source_bytes=source_bytes(request.source),
         float_bytes=source.float_bytes,
-        shipped=sizes(proof.candidate.model),
+        shipped=shipped,
         agreement=proof.agreement,
         accuracy=proof.accuracy,
         repair=outcome.repair,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,8 +37,8 @@ class Proof:
         candidate: The quantized model.
         artifact: The same with its manifest and golden input; nothing is written yet.
         agreement: Of its first output with the source's, on the calibration set.
-        accuracy: On held-out samples; None without any.
         calibration_outputs: Its first output for each calibration sample, in real numbers.
+        accuracy: On held-out samples; None without any.
         scores: What it answers to each held-out sample, or None.
         source_scores: The source's answers to the same, or None.
     """
@@ -45,10 +46,10 @@ class Proof:
     candidate: Candidate
     artifact: Artifact
     agreement: Agreement
-    accuracy: Accuracy | None
     calibration_outputs: NDArray[np.float32]
-    scores: NDArray[np.float32] | None
-    source_scores: NDArray[np.float32] | None
+    accuracy: Accuracy | None = None
+    scores: NDArray[np.float32] | None = None
+    source_scores: NDArray[np.float32] | None = None
 
 
 def prove(
@@ -71,17 +72,14 @@ def prove(
     """
     artifact, outputs = _assemble(request, source, candidate)
     first = artifact.manifest.outputs[0].name
-    agreement = Agreement.of(outputs, source.calibration_outputs[first])
+    unmeasured = Proof(
+        candidate=candidate,
+        artifact=artifact,
+        agreement=Agreement.of(outputs, source.calibration_outputs[first]),
+        calibration_outputs=outputs,
+    )
     if source.samples.evaluation is None or source.evaluation_outputs is None:
-        return Proof(
-            candidate=candidate,
-            artifact=artifact,
-            agreement=agreement,
-            accuracy=None,
-            calibration_outputs=outputs,
-            scores=None,
-            source_scores=None,
-        )
+        return unmeasured
     evaluation = source.samples.evaluation
     metric = metric_named(request.metric, str(request.folder or ""))
     predictor = Predictor(artifact)
@@ -96,14 +94,8 @@ def prove(
         source=metric.compute(source_scores, evaluation.labels),
         artifact=metric.compute(scores, evaluation.labels),
     )
-    return Proof(
-        candidate=candidate,
-        artifact=artifact,
-        agreement=agreement,
-        accuracy=accuracy,
-        calibration_outputs=outputs,
-        scores=scores,
-        source_scores=source_scores,
+    return dataclasses.replace(
+        unmeasured, accuracy=accuracy, scores=scores, source_scores=source_scores
     )
 
 

@@ -24,7 +24,7 @@ class Repair:
     """What the search found.
 
     Attributes:
-        left_in_float: Operators, in the order of their execution; empty if nothing helps.
+        left_in_float: Operators, in the order of their execution.
         loss: What is lost with these in float.
         tries: How many models were quantized and measured.
     """
@@ -55,7 +55,7 @@ def find_repair(operators: Sequence[str], attempt: Try, max_drop: float) -> Repa
 
     Args:
         operators: Those that may be left in float, in the order of their execution, the model's input
-            (`quantize.BOUNDARY`) first.
+            (`schemes.BOUNDARY`) first.
         attempt: Measures one choice.
         max_drop: The loss that is allowed.
 

@@ -29,6 +29,7 @@ from liteship.runtime.interpreter import create_interpreter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from liteship.conversion.compression import CompressedSizes
     from liteship.conversion.outcome import Outcome
     from liteship.conversion.proving import Proof
     from liteship.conversion.report.parts import LayerError
@@ -46,6 +47,7 @@ def gather(
     source: Source,
     outcome: Outcome,
     layers: Sequence[LayerError],
+    shipped: CompressedSizes,
 ) -> Evidence:
     """Everything the report shows.
 
@@ -55,6 +57,7 @@ def gather(
         source: The source model, the data and its answers.
         outcome: The artifact that was chosen, or the best of those that were refused.
         layers: What the quantization did to each layer.
+        shipped: Of that artifact's `.tflite`.
     """
     proof = outcome.proof
     model, manifest = proof.candidate.model, proof.artifact.manifest
@@ -66,7 +69,7 @@ def gather(
         source_format=source_format,
         source_bytes=source_bytes(request.source),
         float_sizes=sizes(source.float_file.read_bytes(), zstd=False),
-        artifact_sizes=sizes(model),
+        artifact_sizes=shipped,
         limits=request.limits,
         score=_score(request, proof),
         source_confusion=before,
