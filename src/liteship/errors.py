@@ -11,6 +11,7 @@
     ├── LimitError              a platform limit would be exceeded
     ├── DeploymentError         emulator, containers, clusters, stacks
     ├── InputError              what a caller sent
+    │   ├── NotFoundError
     │   ├── PayloadTooLargeError
     │   └── UnsupportedMediaError
     └── NotReadyError           the model is not loaded, or failed its self-test
@@ -118,6 +119,10 @@ class DeploymentError(LiteshipError):
 
 class InputError(LiteshipError):
     """What a caller sent cannot be answered; the caller can mend it."""
+
+
+class NotFoundError(InputError):
+    """The caller names a model, or a version of it, that is not served here."""
 
 
 class PayloadTooLargeError(InputError):

@@ -98,6 +98,11 @@ class Manifest:
         self.golden = golden
         self.provenance = provenance
 
+    @property
+    def is_batched(self) -> bool:
+        """Whether one request may carry several items: every first dimension is open, or 1."""
+        return all(spec.shape and spec.shape[0] in {-1, 1} for spec in (*self.inputs, *self.outputs))
+
     def as_dict(self) -> dict[str, object]:
         """JSON-ready fields, in the order a person reads them."""
         return {

@@ -18,16 +18,17 @@ from starlette.exceptions import HTTPException as RouterException
 
 import liteship
 from liteship.errors import InputError
-from liteship.runtime.http import Request, Response
+from liteship.runtime.http import WORK, Request, Response
+from liteship.runtime.protocols import native
 from liteship.runtime.receiving import read_body, request_id_from
-from liteship.runtime.routes import ROUTES, refuse, run
+from liteship.runtime.routes import all_routes, refuse, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from liteship.runtime.function import Function
-    from liteship.runtime.routes import Route
+    from liteship.runtime.http import Answer
 
 _BODY = {
     "requestBody": {
@@ -44,13 +45,13 @@ _BODY = {
 def create_app(function: Function) -> FastAPI:
     """The application of one function, its own routes included."""
     app = FastAPI(title="liteship", version=liteship.__version__)
-    for (method, path), route in ROUTES.items():
+    for route in all_routes():
         app.add_api_route(
-            path,
-            _endpoint(function, route),
-            methods=[method],
-            summary=(route.__doc__ or "").splitlines()[0],
-            openapi_extra=_BODY if method == "POST" else None,
+            route.template,
+            _endpoint(function, route.answer),
+            methods=[route.method],
+            summary=(route.answer.__doc__ or "").splitlines()[0],
+            openapi_extra=_BODY if route.kind == WORK else None,
         )
     app.add_exception_handler(RouterException, _not_found)
     app.add_exception_handler(Exception, partial(_failed, function))
@@ -59,7 +60,7 @@ def create_app(function: Function) -> FastAPI:
     return app
 
 
-def _endpoint(function: Function, route: Route) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+def _endpoint(function: Function, route: Answer) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
     async def endpoint(request: HttpRequest) -> HttpResponse:
         request_id = _request_id(request)
         headers = dict(request.headers)
@@ -67,7 +68,8 @@ def _endpoint(function: Function, route: Route) -> Callable[[HttpRequest], Await
             body = await read_body(headers, request.receive, function.settings.max_body_bytes)
         except InputError as error:
             return _http_response(refuse(function, error, request_id))
-        asked = Request(request.method, request.url.path, headers, body, request_id)
+        asked = Request(request.method, request.url.path, headers, body, request_id, request.url.query)
+        asked.path_parameters = request.path_params
         return _http_response(await run_in_threadpool(run, route, function, asked))
 
     return endpoint
@@ -96,7 +98,7 @@ async def _not_found(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(error, HTTPException):
         return await http_exception_handler(request, error)
     request_id = _request_id(request)
-    allowed = ", ".join(f"{method} {path}" for method, path in ROUTES)
+    allowed = ", ".join(f"{route.method} {route.template}" for route in native.ROUTES)
     headers = {name.lower(): value for name, value in (getattr(error, "headers", None) or {}).items()}
     response = Response(
         getattr(error, "status_code", 500),

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from liteship.errors import InputError, NotReadyError
-from liteship.runtime.http import Request, Response, error_response
+from liteship.runtime.http import HEALTH, WORK, Request, Response, error_response
 from liteship.runtime.protocols.native import READY
 from liteship.runtime.receiving import Intake, headers_of, read_body, request_id_from
-from liteship.runtime.routes import ROUTES, refuse, run
+from liteship.runtime.routes import find, refuse, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from liteship.runtime.function import Function
+    from liteship.runtime.http import Answer, Route
     from liteship.runtime.metrics import Model
     from liteship.runtime.predictor import Prediction
-    from liteship.runtime.routes import Route
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    Found = tuple[Route, dict[str, str]]
 
 METRICS = ("GET", "/metrics")
 """Answered here alone: on Lambda, which counts by itself, the path is as unknown as any other."""
@@ -106,50 +107,55 @@ class AsgiApplication:
         if asked == METRICS:
             await self._send_metrics(send_and_watch)
             return
-        if asked in ROUTES and asked[0] == "GET":
-            await _send(await self._answer(ROUTES[asked], scope, receive), send_and_watch)
+        found = find(*asked)
+        if found is not None and found[0].kind == HEALTH:
+            await _send(await self._answer(*found, scope, receive), send_and_watch)
             return
         start = time.perf_counter()
         self._in_flight += 1
         try:
-            await self._dispatch(asked, scope, receive, send_and_watch)
+            await self._dispatch(asked, found, scope, receive, send_and_watch)
         finally:
             self._in_flight -= 1
             self._metrics.answered(self._model(), status, time.perf_counter() - start)
 
     async def _dispatch(
-        self, asked: tuple[str, str], scope: Scope, receive: Receive, send: Send
+        self, asked: tuple[str, str], found: Found | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if _is_ambiguous(scope):
             await _send(self._refuse(_ambiguous(), str(uuid.uuid4())), send)
-        elif asked in ROUTES:
-            await _send(await self._answer(ROUTES[asked], scope, receive), send)
+        elif found is not None:
+            await _send(await self._answer(*found, scope, receive), send)
         elif asked == EVENTS and self._takes_event(scope):
             await _send(await self._answer_event(scope, receive), send)
         else:
             await self._function.app(scope, receive, send)
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Response:
+    async def _answer(
+        self, route: Route, path_parameters: dict[str, str], scope: Scope, receive: Receive
+    ) -> Response:
         headers = headers_of(scope)
         request_id = request_id_from(headers)
-        is_prediction = scope["method"] == "POST"
+        is_work = route.kind == WORK
         try:
-            if is_prediction:
+            if is_work:
                 self._require_place()
             async with self._intake.watch(receive) as receive_within:
                 limit_bytes = self._function.settings.max_body_bytes
                 body = await read_body(headers, receive_within, limit_bytes)
             # Again: a place is taken by a whole request only, or slow callers would hold them all.
-            if is_prediction:
+            if is_work:
                 self._require_place()
         except (InputError, NotReadyError) as error:
             return self._refuse(error, request_id)
-        request = Request(scope["method"], scope["path"], headers, body, request_id)
-        if is_prediction:
-            return await self._in_pool(route, request)
+        query = scope.get("query_string", b"").decode("latin-1")
+        request = Request(scope["method"], scope["path"], headers, body, request_id, query)
+        request.path_parameters = path_parameters
+        if is_work:
+            return await self._in_pool(route.answer, request)
         if self.draining and (request.method, request.path) == READY:
             return _shutting_down(request_id)
-        return run(route, self._function, request)
+        return run(route.answer, self._function, request)
 
     def _takes_event(self, scope: Scope) -> bool:
         """Whether it is an event, and not for a route of the user's own."""
@@ -179,7 +185,7 @@ class AsgiApplication:
         )
         return await self._in_pool(route, Request(*EVENTS, headers, body, request_id))
 
-    async def _in_pool(self, route: Route, request: Request) -> Response:
+    async def _in_pool(self, route: Answer, request: Request) -> Response:
         future = self._pool.submit(run, route, self._function, request)
         self._predictions.add(future)
         future.add_done_callback(self._predictions.discard)

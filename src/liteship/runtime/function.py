@@ -7,7 +7,7 @@ import time
 from functools import cached_property, partial
 
 from liteship.artifact.folder import Artifact
-from liteship.errors import LiteshipError, NotReadyError
+from liteship.errors import LiteshipError, NotFoundError, NotReadyError
 from liteship.runtime.predictor import Predictor
 from liteship.runtime.settings import S3, Settings
 from liteship.runtime.telemetry import create_telemetry
@@ -159,6 +159,35 @@ class Function:
                 hint=failure.hint if failure else "wait until /health/ready answers 200",
             )
         return self._predictor
+
+    def predictor_for(self, name: str = "", *, version: str = "", label: str = "") -> Predictor:
+        """The model that a caller names.
+
+        Args:
+            name: Empty for the function's own.
+            version: Empty for the default one.
+            label: Of a version, such as `stable`; instead of `version`.
+
+        Raises:
+            NotFoundError: `model-unknown`, `version-unknown`, `label-unknown`.
+            NotReadyError: As `require_predictor`.
+        """
+        predictor = self.require_predictor()
+        manifest = predictor.manifest
+        for what, asked, served in (
+            ("model", name, manifest.name),
+            ("version", version, manifest.version),
+            ("label", label, ""),
+        ):
+            if asked not in {"", served}:
+                raise NotFoundError(
+                    f"{what}-unknown",
+                    f"this function does not serve that {what}",
+                    expected=served or "no label",
+                    received=f"{asked:.80}",
+                    hint="GET /v2/repository/index lists what is served",
+                )
+        return predictor
 
     def __call__(self, event: object, context: object) -> object:
         """The Lambda handler; see `liteship.runtime.lambda_handler.handle`."""

@@ -1,4 +1,4 @@
-"""Requests and responses without a framework, and the one table of HTTP statuses."""
+"""Requests, responses and routes without a framework, and the one table of HTTP statuses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from liteship.errors import (
     InputError,
     LiteshipError,
+    NotFoundError,
     NotReadyError,
     PayloadTooLargeError,
     UnsupportedMediaError,
@@ -14,9 +15,17 @@ from liteship.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from liteship.runtime.function import Function
+
+    Answer = Callable[[Function, "Request"], "Response"]
+
+MOST_PARAMETERS = 100
+"""Of one query."""
 
 STATUS = {
+    NotFoundError: 404,
     PayloadTooLargeError: 413,
     UnsupportedMediaError: 415,
     InputError: 400,
@@ -34,18 +43,51 @@ class Request:
         headers: Names in lower case.
         body: The bytes sent.
         request_id: Names this request in answers and logs.
+        query: What follows the question mark, still percent-encoded.
+
+    Attributes:
+        path_parameters: The parts of the path that its route names.
     """
 
-    __slots__ = ("body", "headers", "method", "path", "request_id")
+    __slots__ = ("body", "headers", "method", "path", "path_parameters", "query", "request_id")
 
     def __init__(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, request_id: str
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        request_id: str,
+        query: str = "",
     ) -> None:
         self.method = method
         self.path = path
         self.headers = headers
         self.body = body
         self.request_id = request_id
+        self.query = query
+        self.path_parameters: Mapping[str, str] = {}
+
+    def parameter(self, name: str) -> str | None:
+        """The last value that the query gives this parameter; None where it has none.
+
+        Raises:
+            InputError: `query-invalid`.
+        """
+        if not self.query:
+            return None
+        from urllib.parse import parse_qs
+
+        try:
+            values = parse_qs(self.query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+        except ValueError as error:
+            raise InputError(
+                "query-invalid",
+                f"the query cannot be read: {error}",
+                expected=f"at most {MOST_PARAMETERS} parameters",
+                hint="send only the parameters that docs/guides/requests.md lists",
+            ) from error
+        return values[name][-1] if name in values else None
 
 
 class Response:
@@ -53,20 +95,78 @@ class Response:
 
     Args:
         status: HTTP status code.
-        content: JSON-ready.
-        headers: Beyond `content-type` and `content-length`; names in lower case.
+        content: JSON-ready; or bytes, whose `content-type` is in `headers`.
+        headers: Beyond `content-length`; names in lower case.
     """
 
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, content: object, headers: Mapping[str, str] | None = None) -> None:
         self.status = status
-        self.body = encode_json(content) + b"\n"
+        self.body = content if isinstance(content, bytes) else encode_json(content) + b"\n"
         self.headers = {
             "content-type": "application/json",
             "content-length": str(len(self.body)),
             **(headers or {}),
         }
+
+
+class Route:
+    """A method and a path, and what answers there.
+
+    Args:
+        method: Upper case.
+        template: The path, with `{name}` where what is between two slashes is the caller's; a word
+            may follow, as in `{name}:predict`.
+        answer: Gives the response; its docstring's first line describes the route.
+        kind: `HEALTH`, `QUESTION` or `WORK`.
+    """
+
+    __slots__ = ("_parts", "answer", "kind", "method", "template")
+
+    def __init__(self, method: str, template: str, answer: Answer, kind: str) -> None:
+        self.method = method
+        self.template = template
+        self.answer = answer
+        self.kind = kind
+        self._parts = template.split("/")
+
+    def match(self, method: str, path: str) -> dict[str, str] | None:
+        """The named parts of a path that this route answers; None for every other request."""
+        parts = path.split("/")
+        if method != self.method or len(parts) != len(self._parts):
+            return None
+        named = {}
+        for part, expected in zip(parts, self._parts, strict=True):
+            if not expected.startswith("{"):
+                if part != expected:
+                    return None
+                continue
+            name, _, after = expected[1:].partition("}")
+            value = part.removesuffix(after)
+            if not value or value + after != part:
+                return None
+            named[name] = value
+        return named
+
+
+HEALTH = "health"
+"""Asked by platforms every few seconds: answered at once, and not counted."""
+
+QUESTION = "question"
+"""Answered at once."""
+
+WORK = "work"
+"""Takes a place in the queue, and a thread."""
+
+
+def find_route(routes: Iterable[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The first route that answers a request, and the named parts of its path."""
+    for route in routes:
+        named = route.match(method, path)
+        if named is not None:
+            return route, named
+    return None
 
 
 def encode_json(content: object, indent: int | None = None) -> bytes:

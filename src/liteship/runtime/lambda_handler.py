@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from liteship.runtime.function import Function
 
 
+TEXT_TYPES = ("application/json", "text/")
+"""How the content types of bodies begin that are UTF-8; all others are sent in base64."""
+
+
 def handle(function: Function, event: object, context: object) -> object:
     """Answers one event.
 
@@ -140,13 +144,28 @@ def _http_request(event: dict[str, Any], request_id: str) -> Request:
             hint="set isBase64Encoded only for a body that is encoded",
         ) from error
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    return Request(str(method).upper(), str(path), lower, content, request_id)
+    return Request(str(method).upper(), str(path), lower, content, request_id, _query(event))
+
+
+def _query(event: dict[str, Any]) -> str:
+    """What follows the question mark; payload version 1.0 has it in parts."""
+    if "rawQueryString" in event:
+        return str(event["rawQueryString"])
+    several = event.get("multiValueQueryStringParameters")
+    parameters = several or event.get("queryStringParameters")
+    if not parameters:
+        return ""
+    from urllib.parse import urlencode
+
+    return urlencode(parameters, doseq=True)
 
 
 def _http_response(response: Response) -> dict[str, object]:
+    is_text = response.headers["content-type"].startswith(TEXT_TYPES)
+    body = response.body if is_text else base64.b64encode(response.body)
     return {
         "statusCode": response.status,
         "headers": response.headers,
-        "body": response.body.decode(),
-        "isBase64Encoded": False,
+        "body": body.decode(),
+        "isBase64Encoded": not is_text,
     }

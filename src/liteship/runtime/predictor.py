@@ -122,7 +122,7 @@ class Predictor:
         golden_outputs = read_golden_outputs(self.manifest)
         for spec in self.manifest.outputs:
             want = golden_outputs[spec.name]
-            difference = greatest_difference(_real(outputs[spec.name], spec), want)
+            difference = greatest_difference(real_numbers(outputs[spec.name], spec), want)
             tolerance = golden_tolerance(want, spec)
             if not difference <= tolerance:  # a NaN must fail
                 raise NotReadyError(
@@ -176,10 +176,8 @@ class Predictor:
         Raises:
             ArtifactError: `output-not-finite`.
         """
-        interpreter = self._borrow()
-        raw = interpreter.invoke(tensors)
-        self._idle.append(interpreter)
-        outputs = {spec.name: _real(raw[spec.name], spec) for spec in self.manifest.outputs}
+        raw = self.run(tensors)
+        outputs = {spec.name: real_numbers(raw[spec.name], spec) for spec in self.manifest.outputs}
         for name, values in outputs.items():
             if not all(map(math.isfinite, values)):
                 raise ArtifactError(
@@ -187,6 +185,20 @@ class Predictor:
                     f"model {self.manifest.name} gave NaN or infinity at output {name}",
                     hint="look at the input that did it; the model may divide by zero",
                 )
+        return outputs
+
+    def run(self, tensors: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Runs the model once.
+
+        Args:
+            tensors: Each input tensor's bytes by name.
+
+        Returns:
+            Each output tensor's bytes by name, as the model gives them.
+        """
+        interpreter = self._borrow()
+        outputs = interpreter.invoke(tensors)
+        self._idle.append(interpreter)
         return outputs
 
     @property
@@ -239,7 +251,8 @@ def _describe(spec: TensorSpec) -> str:
     return f"{spec} scale {spec.scale:.9g} zero point {spec.zero_point}"
 
 
-def _real(data: bytes, spec: TensorSpec) -> list[float]:
+def real_numbers(data: bytes, spec: TensorSpec) -> list[float]:
+    """A tensor's elements, row-major: the real numbers that quantized ones stand for."""
     values = array(TYPECODES[spec.dtype], data)
     if spec.is_quantized:
         return dequantize(values, spec.scale, spec.zero_point)
@@ -249,7 +262,7 @@ def _real(data: bytes, spec: TensorSpec) -> list[float]:
 def read_golden_outputs(manifest: Manifest) -> dict[str, list[float]]:
     """The outputs that the golden input must give, as real numbers, by name."""
     pairs = zip(manifest.outputs, manifest.golden.outputs, strict=True)
-    return {spec.name: _real(data, spec) for spec, data in pairs}
+    return {spec.name: real_numbers(data, spec) for spec, data in pairs}
 
 
 def golden_tolerance(want: Sequence[float], spec: TensorSpec) -> float:

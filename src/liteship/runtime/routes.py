@@ -1,35 +1,68 @@
 """The short list: paths answered before any web framework is imported.
 
 The FastAPI application calls the same functions for the same paths (`liteship.runtime.app`), so both
-ways give the same answer; a test holds them to it.
+ways give the same answer; a test holds them to it. A protocol's module is imported when one of its
+paths is asked for.
 """
 
 from __future__ import annotations
 
-from liteship.runtime.http import Request, Response, check_body_size, error_response
+from liteship.runtime.http import Response, check_body_size, error_response, find_route
 from liteship.runtime.protocols import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from liteship.runtime.function import Function
+    from liteship.runtime.http import Answer, Request, Route
 
-    Route = Callable[[Function, Request], Response]
+_NATIVE = {(route.method, route.template): route for route in native.ROUTES}
 
-ROUTES: dict[tuple[str, str], Route] = {**native.ROUTES}
+
+def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The route of a request, and the named parts of its path; None if it is not on the short list."""
+    route = _NATIVE.get((method, path))
+    if route is not None:
+        return route, {}
+    if path == "/v2" or path.startswith("/v2/"):
+        from liteship.runtime.protocols import open_inference
+
+        return find_route(open_inference.ROUTES, method, path.removesuffix("/"))
+    if path.startswith("/v1/"):
+        from liteship.runtime.protocols import tf_serving
+
+        return find_route(tf_serving.ROUTES, method, path)
+    return None
+
+
+def all_routes() -> Iterator[Route]:
+    """Every route of the short list."""
+    from liteship.runtime.protocols import open_inference, tf_serving
+
+    yield from native.ROUTES
+    yield from open_inference.ROUTES
+    yield from tf_serving.ROUTES
 
 
 def answer(function: Function, request: Request) -> Response | None:
     """Answers a request of the short list; None for everything else."""
-    route = ROUTES.get((request.method, request.path))
-    return None if route is None else run(route, function, request)
+    found = find(request.method, request.path)
+    if found is None:
+        return None
+    route, request.path_parameters = found
+    return run(route.answer, function, request)
 
 
-def run(route: Route, function: Function, request: Request) -> Response:
+def run(route: Answer, function: Function, request: Request) -> Response:
     """Runs one route and turns whatever goes wrong into an answer and a line in the log."""
     try:
-        check_body_size(len(request.body), function.settings.max_body_bytes)
+        limit_bytes = function.settings.max_body_bytes
+        check_body_size(len(request.body), limit_bytes)
+        if "content-encoding" in request.headers:
+            from liteship.runtime.codecs.compressed import decompress
+
+            request.body = decompress(request.body, request.headers["content-encoding"], limit_bytes)
         response = route(function, request)
     except Exception as error:  # noqa: BLE001  # the edge: nothing a caller sends may end the process
         return refuse(function, error, request.request_id)

@@ -5,13 +5,22 @@ import json
 import pytest
 
 from liteship import errors
-from liteship.runtime.http import STATUS, Response, check_body_size, error_response
+from liteship.runtime.http import (
+    QUESTION,
+    STATUS,
+    Request,
+    Response,
+    Route,
+    check_body_size,
+    error_response,
+)
 
 
 @pytest.mark.parametrize(
     ("family", "status"),
     [
         (errors.InputError, 400),
+        (errors.NotFoundError, 404),
         (errors.PayloadTooLargeError, 413),
         (errors.UnsupportedMediaError, 415),
         (errors.NotReadyError, 503),
@@ -79,3 +88,50 @@ def test_the_limit_itself_is_allowed() -> None:
         check_body_size(1001, 1000)
     assert raised.value.reference == "body-too-large"
     assert (raised.value.expected, raised.value.received) == ("at most 1,000 bytes", "1,001 bytes")
+
+
+def _answer(_function: object, _request: object) -> Response:
+    return Response(200, {})
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "named"),
+    [
+        ("/v2", "/v2", {}),
+        ("/v2", "/v2/x", None),
+        ("/m/{name}", "/m/digits", {"name": "digits"}),
+        ("/m/{name}", "/m/", None),
+        ("/m/{name}", "/m/../x", None),
+        ("/m/{name}:predict", "/m/digits:predict", {"name": "digits"}),
+        ("/m/{name}:predict", "/m/:predict", None),
+        ("/m/{name}:predict", "/m/digits", None),
+        ("/m/{name}/v/{version}", "/m/digits/v/2", {"name": "digits", "version": "2"}),
+    ],
+)
+def test_a_route_names_the_parts_of_a_path(
+    template: str, path: str, named: dict[str, str] | None
+) -> None:
+    route = Route("GET", template, _answer, QUESTION)
+    assert route.match("GET", path) == named
+    assert route.match("POST", path) is None
+
+
+def test_the_last_value_of_a_parameter_counts() -> None:
+    request = Request("GET", "/", {}, b"", "id-1", "top=1&a=%C3%BC&top=5&empty=")
+    assert request.parameter("top") == "5"
+    assert request.parameter("a") == "ü"
+    assert request.parameter("empty") == ""
+    assert request.parameter("none") is None
+
+
+def test_a_query_of_too_many_parameters_is_refused() -> None:
+    request = Request("GET", "/", {}, b"", "id-1", "&".join(["a=1"] * 1000))
+    with pytest.raises(errors.InputError) as caught:
+        request.parameter("a")
+    assert caught.value.reference == "query-invalid"
+
+
+def test_bytes_go_out_as_they_are() -> None:
+    response = Response(200, b"\xff\x00", {"content-type": "application/octet-stream"})
+    assert response.body == b"\xff\x00"
+    assert response.headers == {"content-type": "application/octet-stream", "content-length": "2"}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from liteship import Function
-from liteship.runtime.http import Request
-from liteship.runtime.routes import ROUTES, answer
+from liteship.runtime.http import HEALTH, WORK, Request
+from liteship.runtime.routes import answer, find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +21,19 @@ def ask(
     return Request(method, path, {"content-type": content_type}, body, request_id)
 
 
-def test_the_short_list_is_prediction_and_health() -> None:
-    assert set(ROUTES) == {
-        ("POST", "/predict"),
-        ("GET", "/health/live"),
-        ("GET", "/health/ready"),
-    }
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/predict", WORK),
+        ("GET", "/health/live", HEALTH),
+        ("GET", "/health/ready", HEALTH),
+        ("GET", "/predict", None),
+        ("GET", "/nowhere", None),
+    ],
+)
+def test_the_short_list(method: str, path: str, kind: str | None) -> None:
+    found = find(method, path)
+    assert (found and found[0].kind) == kind
 
 
 def test_health(make_function: Callable[..., Function]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liteship.runtime.http import Request, Response
+from liteship.runtime.http import HEALTH, WORK, Request, Response, Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def ready(function: Function, _request: Request) -> Response:
 
 READY = ("GET", "/health/ready")
 
-ROUTES = {
-    ("POST", "/predict"): predict,
-    ("GET", "/health/live"): live,
-    READY: ready,
-}
+ROUTES = (
+    Route("POST", "/predict", predict, WORK),
+    Route("GET", "/health/live", live, HEALTH),
+    Route(*READY, ready, HEALTH),
+)
