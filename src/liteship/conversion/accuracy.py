@@ -120,7 +120,7 @@ def run_artifact(
     requests = encode_requests(evaluation, predictor.manifest)
     for index, (body, content_type) in enumerate(requests):
         try:
-            tensors = predictor.prepare(body, content_type)
+            (tensors,) = predictor.prepare(body, content_type)
         except InputError as error:
             raise CalibrationError(
                 "evaluation-invalid",

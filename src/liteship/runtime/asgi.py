@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from liteship.runtime.function import Function
     from liteship.runtime.http import Answer, Route
     from liteship.runtime.metrics import Model
-    from liteship.runtime.predictor import Prediction
+    from liteship.runtime.predictor import Inference
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -79,7 +79,7 @@ class AsgiApplication:
         self._predictions: set[Future[Response]] = set()  # running and waiting
         self._in_flight = 0
         self._metrics = Metrics()
-        function.telemetry.watch = self._count_prediction
+        function.telemetry.watch = self._count_predictions
 
     @property
     def unfinished(self) -> int:
@@ -215,9 +215,9 @@ class AsgiApplication:
             return UNKNOWN
         return manifest.name, manifest.version
 
-    def _count_prediction(self, prediction: Prediction, *, low_confidence: bool) -> None:
-        model = str(prediction.fields["model"]), str(prediction.fields["version"])
-        self._metrics.predicted(model, low_confidence=low_confidence)
+    def _count_predictions(self, inference: Inference, *, low_confidence: int) -> None:
+        model = inference.model, inference.version
+        self._metrics.predicted(model, count=len(inference.outputs), low_confidence=low_confidence)
 
     async def _send_metrics(self, send: Send) -> None:
         from liteship.runtime.metrics import CONTENT_TYPE

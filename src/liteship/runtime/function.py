@@ -85,6 +85,7 @@ class Function:
             Predictor,
             backend=self.settings.backend,
             max_pixels=self.settings.max_pixels,
+            max_batch=self.settings.max_batch,
             preprocess=preprocess,
             postprocess=postprocess,
         )

@@ -47,10 +47,10 @@ class Metrics:
             latencies[bisect_left(BUCKETS_S, duration_s)] += 1
             self._latency_sums_s[model] = self._latency_sums_s.get(model, 0.0) + duration_s
 
-    def predicted(self, model: Model, *, low_confidence: bool) -> None:
-        """A prediction was made."""
+    def predicted(self, model: Model, *, count: int, low_confidence: int) -> None:
+        """So many predictions were made, and so many of them with low confidence."""
         with self._lock:
-            self._predictions[model] = self._predictions.get(model, 0) + 1
+            self._predictions[model] = self._predictions.get(model, 0) + count
             unsure = self._low_confidence.get(model, 0)
             self._low_confidence[model] = unsure + low_confidence
 

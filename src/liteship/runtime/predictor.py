@@ -10,11 +10,11 @@ from array import array
 from time import perf_counter
 
 from liteship.artifact.folder import Artifact
-from liteship.errors import ArtifactError, NotReadyError
+from liteship.errors import ArtifactError, NotReadyError, PayloadTooLargeError
 from liteship.quantization import TYPECODES, dequantize, sigmoid, softmax
 from liteship.runtime.codecs import decode
 from liteship.runtime.interpreter import create_interpreter
-from liteship.runtime.settings import MAX_PIXELS
+from liteship.runtime.settings import MAX_BATCH, MAX_PIXELS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,23 +35,49 @@ GOLDEN_TOLERANCE = 0.1
 outputs two steps are allowed at least. A misread operator is off by far more."""
 
 
-class Prediction:
-    """One answer.
+class Inference:
+    """What the model made of one request's items, and what logs and metrics are told of it.
 
     Args:
-        fields: JSON-ready: `predictions` or `outputs`, then `model` and `version`.
-        timings_ms: Milliseconds spent in `preprocess`, `invoke` and `postprocess`.
-        confidence: Best score of a classification, else None.
+        model: Its name.
+        version: Its version.
+        outputs: Each item's output tensors: their bytes by name, as the model gives them.
+        timings_ms: Milliseconds spent in `preprocess` and `invoke`; whoever forms the answer adds
+            `postprocess`.
+        confidences: Best score of each item; empty where the model does not classify.
     """
 
-    __slots__ = ("confidence", "fields", "timings_ms")
+    __slots__ = ("confidences", "model", "outputs", "timings_ms", "version")
 
     def __init__(
-        self, fields: dict[str, object], timings_ms: dict[str, float], confidence: float | None
+        self,
+        model: str,
+        version: str,
+        outputs: list[dict[str, bytes]],
+        timings_ms: dict[str, float],
+        confidences: list[float],
     ) -> None:
-        self.fields = fields
+        self.model = model
+        self.version = version
+        self.outputs = outputs
         self.timings_ms = timings_ms
-        self.confidence = confidence
+        self.confidences = confidences
+
+
+class Prediction:
+    """One answer of liteship's own protocol.
+
+    Args:
+        fields: JSON-ready: `predictions` or `outputs`, or `results` with these of each item; then
+            `model` and `version`.
+        inference: What it was made of.
+    """
+
+    __slots__ = ("fields", "inference")
+
+    def __init__(self, fields: dict[str, object], inference: Inference) -> None:
+        self.fields = fields
+        self.inference = inference
 
 
 class Predictor:
@@ -64,6 +90,7 @@ class Predictor:
         artifact: The verified model.
         backend: One of `interpreter.BACKENDS`.
         max_pixels: Largest picture to decode.
+        max_batch: Most items of one request.
         preprocess: Replaces the manifest's preprocessing.
         postprocess: Replaces the manifest's postprocessing.
     """
@@ -74,6 +101,7 @@ class Predictor:
         *,
         backend: str = "litert-c",
         max_pixels: int = MAX_PIXELS,
+        max_batch: int = MAX_BATCH,
         preprocess: Preprocess | None = None,
         postprocess: Postprocess | None = None,
     ) -> None:
@@ -81,6 +109,7 @@ class Predictor:
         self.manifest = artifact.manifest
         self._backend = backend
         self._max_pixels = max_pixels
+        self._max_batch = max_batch
         self._preprocess = preprocess
         self._postprocess = postprocess
         self._idle: list[Interpreter] = []  # append and pop are atomic
@@ -145,24 +174,52 @@ class Predictor:
         Raises:
             InputError: The body is not what this model takes.
         """
+        inference = self.infer(lambda: self.prepare(body, content_type))
         start = perf_counter()
-        tensors = self.prepare(body, content_type)
+        identity: dict[str, object] = {"model": inference.model, "version": inference.version}
+        answers = [self._answer(outputs) for outputs in inference.outputs]
+        fields: dict[str, object] = answers[0] if len(answers) == 1 else {"results": answers}
+        inference.timings_ms["postprocess"] = (perf_counter() - start) * 1e3
+        return Prediction(fields | identity, inference)
+
+    def prepare(self, body: bytes, content_type: str) -> list[dict[str, bytes]]:
+        """Each item's input tensors, their bytes by name, from what a caller sent; as `predict`."""
+        if self._preprocess is not None:
+            return [dict(self._preprocess(body, content_type))]
+        return decode(body, content_type, self.manifest, self._max_pixels)
+
+    def infer(self, prepare: Callable[[], Sequence[Mapping[str, bytes]]]) -> Inference:
+        """Runs the model on each item of one request.
+
+        Args:
+            prepare: Gives each item's input tensors: their bytes by name.
+
+        Raises:
+            PayloadTooLargeError: `batch-too-large`.
+            ArtifactError: `output-not-finite`.
+        """
+        start = perf_counter()
+        items = prepare()
+        if len(items) > self._max_batch:
+            raise PayloadTooLargeError(
+                "batch-too-large",
+                "the request holds too many items",
+                expected=f"at most {self._max_batch}",
+                received=str(len(items)),
+                hint="divide it into several requests",
+            )
         prepared = perf_counter()
-        outputs = self.invoke(tensors)
-        invoked = perf_counter()
-        fields, confidence = self._answer(outputs)
+        outputs = [self.run(item) for item in items]
         timings_ms = {
             "preprocess": (prepared - start) * 1e3,
-            "invoke": (invoked - prepared) * 1e3,
-            "postprocess": (perf_counter() - invoked) * 1e3,
+            "invoke": (perf_counter() - prepared) * 1e3,
         }
-        return Prediction(fields, timings_ms, confidence)
-
-    def prepare(self, body: bytes, content_type: str) -> dict[str, bytes]:
-        """Each input tensor's bytes by name, from what a caller sent; as `predict`."""
-        if self._preprocess is not None:
-            return dict(self._preprocess(body, content_type))
-        return decode(body, content_type, self.manifest, self._max_pixels)
+        real = [self.read(output) for output in outputs]
+        confidences = []
+        if self.manifest.postprocessing.labels:
+            confidences = [max(self.scores(each)) for each in real]
+        manifest = self.manifest
+        return Inference(manifest.name, manifest.version, outputs, timings_ms, confidences)
 
     def invoke(self, tensors: Mapping[str, bytes]) -> dict[str, list[float]]:
         """Runs the model once.
@@ -176,8 +233,18 @@ class Predictor:
         Raises:
             ArtifactError: `output-not-finite`.
         """
-        raw = self.run(tensors)
-        outputs = {spec.name: real_numbers(raw[spec.name], spec) for spec in self.manifest.outputs}
+        return self.read(self.run(tensors))
+
+    def read(self, tensors: Mapping[str, bytes]) -> dict[str, list[float]]:
+        """Each output tensor's elements as real numbers, row-major, by name.
+
+        Args:
+            tensors: What `run` gives.
+
+        Raises:
+            ArtifactError: `output-not-finite`.
+        """
+        outputs = {spec.name: real_numbers(tensors[spec.name], spec) for spec in self.manifest.outputs}
         for name, values in outputs.items():
             if not all(map(math.isfinite, values)):
                 raise ArtifactError(
@@ -221,27 +288,24 @@ class Predictor:
         except IndexError:
             return create_interpreter(self.artifact.model, self._backend)
 
-    def _answer(self, outputs: dict[str, list[float]]) -> tuple[dict[str, object], float | None]:
-        identity: dict[str, object] = {
-            "model": self.manifest.name,
-            "version": self.manifest.version,
-        }
+    def _answer(self, tensors: Mapping[str, bytes]) -> dict[str, object]:
+        outputs = self.read(tensors)
         if self._postprocess is not None:
-            return self._postprocess(outputs) | identity, None
+            return self._postprocess(outputs)
         labels = self.manifest.postprocessing.labels
         if not labels:
-            tensors = [
+            items = [
                 {"name": spec.name, "shape": list(spec.item_shape), "data": outputs[spec.name]}
                 for spec in self.manifest.outputs
             ]
-            return {"outputs": tensors} | identity, None
+            return {"outputs": items}
         scores = self.scores(outputs)
         best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
         predictions = [
             {"label": labels[index], "score": scores[index]}
             for index in best[: self.manifest.postprocessing.top_k]
         ]
-        return {"predictions": predictions} | identity, scores[best[0]]
+        return {"predictions": predictions}
 
 
 def _describe(spec: TensorSpec) -> str:

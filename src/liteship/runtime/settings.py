@@ -24,6 +24,10 @@ MAX_PIXELS = 12_000_000
 """Largest picture by default, a phone's: a WebP file of that size takes 200 MB while it is decoded, as
 `liteship check` measures."""
 
+MAX_BATCH = 256
+"""Most items of one request by default. They are answered one after another: a small body may hold
+thousands, and nobody waits for as many."""
+
 LOW_CONFIDENCE = 0.5
 """A classification whose best score is below this is counted as one of low confidence."""
 
@@ -54,6 +58,7 @@ class Settings:
         max_body_bytes: `LITESHIP_MAX_BODY_BYTES`, for HTTP bodies.
         max_object_bytes: `LITESHIP_MAX_OBJECT_BYTES`, for S3 objects.
         max_pixels: `LITESHIP_MAX_PIXELS`, for pictures.
+        max_batch: `LITESHIP_MAX_BATCH`, items of one request.
         low_confidence: `LITESHIP_LOW_CONFIDENCE`, 0-1: best scores below it are counted.
         observability: `LITESHIP_OBSERVABILITY`, one of `OBSERVABILITY`.
         input_prefix: `LITESHIP_S3_INPUT_PREFIX`; objects below it are answered.
@@ -84,6 +89,7 @@ class Settings:
         self.max_body_bytes = self._number("LITESHIP_MAX_BODY_BYTES", MAX_BODY_BYTES)
         self.max_object_bytes = self._number("LITESHIP_MAX_OBJECT_BYTES", MAX_OBJECT_BYTES)
         self.max_pixels = self._number("LITESHIP_MAX_PIXELS", MAX_PIXELS)
+        self.max_batch = self._number("LITESHIP_MAX_BATCH", MAX_BATCH)
         self.low_confidence = self._share("LITESHIP_LOW_CONFIDENCE", LOW_CONFIDENCE)
         self.observability = self._choice("LITESHIP_OBSERVABILITY", OBSERVABILITY)
         self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")

@@ -68,7 +68,7 @@ def test_the_histogram_holds_what_is_longer_than_every_bound() -> None:
 def test_predictions_and_unsure_ones() -> None:
     metrics = Metrics()
     for low_confidence in (True, False, False):
-        metrics.predicted(MODEL, low_confidence=low_confidence)
+        metrics.predicted(MODEL, count=1, low_confidence=low_confidence)
     families = exposed(metrics)
     assert families["liteship_predictions_total"].value(**LABELS) == 3
     assert families["liteship_low_confidence_total"].value(**LABELS) == 1
@@ -99,7 +99,7 @@ def test_no_count_is_lost_between_threads() -> None:
     def count() -> None:
         for _ in range(rounds):
             metrics.answered(MODEL, 200, 0.1)
-            metrics.predicted(MODEL, low_confidence=True)
+            metrics.predicted(MODEL, count=1, low_confidence=1)
             exposed(metrics)  # strict: no half-written state may be seen
 
     workers = [threading.Thread(target=count) for _ in range(threads)]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from liteship import Artifact, Predictor
 from liteship.artifact import Golden, Manifest, Postprocessing
-from liteship.errors import ArtifactError, InputError, NotReadyError
+from liteship.errors import ArtifactError, InputError, NotReadyError, PayloadTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,12 +45,13 @@ def test_a_seven_is_a_seven(predictor: Predictor, digit_png: bytes) -> None:
     predictions: Any = prediction.fields["predictions"]
     best = predictions[0]
     assert best["label"] == "7"
-    assert prediction.confidence == best["score"] > 0.5
+    assert prediction.inference.confidences == [best["score"]]
+    assert best["score"] > 0.5
     scores = [each["score"] for each in predictions]
     assert len(scores) == predictor.manifest.postprocessing.top_k
     assert scores == sorted(scores, reverse=True)
     assert (prediction.fields["model"], prediction.fields["version"]) == ("digits", "1")
-    assert prediction.timings_ms.keys() == {"preprocess", "invoke", "postprocess"}
+    assert prediction.inference.timings_ms.keys() == {"preprocess", "invoke", "postprocess"}
     json.dumps(prediction.fields, allow_nan=False)
 
 
@@ -107,10 +108,9 @@ def test_equal_scores_keep_the_order_of_the_labels(artifact_folder: Path) -> Non
     predictor = Predictor(
         with_manifest(artifact, postprocessing=Postprocessing("none", list("abcdefghij"), top_k=10))
     )
-    fields, confidence = predictor._answer({artifact.manifest.outputs[0].name: [0.5] * 10})
+    fields = predictor._answer({artifact.manifest.outputs[0].name: bytes(10)})
     predictions: Any = fields["predictions"]
     assert [each["label"] for each in predictions] == list("abcdefghij")
-    assert confidence == 0.5
 
 
 def test_without_labels_the_tensors_are_the_answer(artifact_folder: Path, digit_png: bytes) -> None:
@@ -120,7 +120,7 @@ def test_without_labels_the_tensors_are_the_answer(artifact_folder: Path, digit_
     (output,) = outputs
     assert output["shape"] == [1, 10]
     assert math.fsum(output["data"]) == pytest.approx(1, abs=0.02)
-    assert prediction.confidence is None
+    assert prediction.inference.confidences == []
 
 
 def test_hooks_replace_both_ends(artifact_folder: Path) -> None:
@@ -223,3 +223,21 @@ def test_threads_never_share_an_interpreter(predictor: Predictor, digit_images: 
         thread.join()
     assert wrong == []
     assert 1 <= len(predictor._idle) <= len(threads) + 1
+
+
+def test_several_items_are_answered_one_by_one(artifact_folder: Path, digit_png: bytes) -> None:
+    predictor = Predictor.load(artifact_folder)
+    (item,) = predictor.prepare(digit_png, "image/png")
+    inference = predictor.infer(lambda: [item, item, item])
+    assert inference.outputs == [predictor.run(item)] * 3
+    assert (inference.model, inference.version) == ("digits", "1")
+    assert len(inference.confidences) == 3
+
+
+def test_a_batch_has_its_limit(artifact_folder: Path) -> None:
+    predictor = Predictor(Artifact.load(artifact_folder), max_batch=2)
+    item = dict(zip(["image"], predictor.artifact.golden_inputs, strict=True))
+    assert len(predictor.infer(lambda: [item] * 2).outputs) == 2
+    with pytest.raises(PayloadTooLargeError) as caught:
+        predictor.infer(lambda: [item] * 3)
+    assert caught.value.reference == "batch-too-large"

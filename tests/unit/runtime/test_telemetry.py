@@ -163,11 +163,11 @@ def test_an_unsure_answer_is_counted_and_a_sure_one_too(
 def test_an_answer_without_labels_has_no_confidence(observability: str, run_python: Run) -> None:
     script = """
 import types
-from liteship.runtime.predictor import Prediction
+from liteship.runtime.predictor import Inference
 from app import handler
 timings = {"preprocess": 1.0, "invoke": 1.0, "postprocess": 1.0}
-prediction = Prediction({"outputs": [], "model": "m", "version": "1"}, timings, None)
-handler.telemetry.wrap(lambda event, context: handler.telemetry.predicted(prediction))(
+inference = Inference("m", "1", [{}], timings, [])
+handler.telemetry.wrap(lambda event, context: handler.telemetry.predicted(inference))(
     {}, types.SimpleNamespace(
         aws_request_id="r", function_name="f", memory_limit_in_mb="512", invoked_function_arn="a"
     ))

@@ -17,8 +17,10 @@ BINARY_TYPE = "application/octet-stream"
 _SNIFFED_BYTES = 4096
 
 
-def decode(body: bytes, content_type: str, manifest: Manifest, max_pixels: int) -> dict[str, bytes]:
-    """Turns a body into input tensors, ready for the interpreter.
+def decode(
+    body: bytes, content_type: str, manifest: Manifest, max_pixels: int
+) -> list[dict[str, bytes]]:
+    """Turns a body into the input tensors of its items, ready for the interpreter.
 
     Args:
         body: What the caller sent.
@@ -27,7 +29,7 @@ def decode(body: bytes, content_type: str, manifest: Manifest, max_pixels: int) 
         max_pixels: Largest picture to decode.
 
     Returns:
-        Each input tensor's bytes by name.
+        Each item's input tensors: their bytes by name.
 
     Raises:
         InputError: `body-empty`, or what the codec of this form raises.
@@ -44,19 +46,19 @@ def decode(body: bytes, content_type: str, manifest: Manifest, max_pixels: int) 
     if media_type == JSON_TYPE:
         from liteship.runtime.codecs.json_form import decode_json
 
-        return decode_json(body, manifest, max_pixels)
+        return [decode_json(body, manifest, max_pixels)]
     if media_type == CSV_TYPE and _takes_rows(manifest):
         from liteship.runtime.codecs.csv_form import decode_csv
 
-        return decode_csv(body, manifest)
+        return [decode_csv(body, manifest)]
     if media_type == BINARY_TYPE:
         from liteship.runtime.codecs.binary import decode_binary
 
-        return decode_binary(body, manifest)
+        return [decode_binary(body, manifest)]
     if media_type.startswith("image/") and manifest.preprocessing.kind == "image":
         from liteship.runtime.codecs.image import decode_image
 
-        return decode_image(body, manifest, max_pixels)
+        return [decode_image(body, manifest, max_pixels)]
     raise UnsupportedMediaError(
         "media-type-unsupported",
         f"model {manifest.name} does not read this content type",

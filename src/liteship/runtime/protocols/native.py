@@ -7,15 +7,21 @@ from liteship.runtime.http import HEALTH, WORK, Request, Response, Route
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.runtime.function import Function
+    from liteship.runtime.predictor import Inference
 
 
 def predict(function: Function, request: Request) -> Response:
     """Answers a picture, raw tensors, JSON or CSV with predictions; timings are in `server-timing`."""
     predictor = function.require_predictor()
     prediction = predictor.predict(request.body, request.headers.get("content-type", ""))
-    function.telemetry.predicted(prediction)
-    timing = ", ".join(f"{name};dur={ms:.2f}" for name, ms in prediction.timings_ms.items())
-    return Response(200, prediction.fields, {"server-timing": timing})
+    function.telemetry.predicted(prediction.inference)
+    return Response(200, prediction.fields, server_timing(prediction.inference))
+
+
+def server_timing(inference: Inference) -> dict[str, str]:
+    """The header that tells a caller how long each step took (https://www.w3.org/TR/server-timing/)."""
+    steps = [f"{name};dur={ms:.2f}" for name, ms in inference.timings_ms.items()]
+    return {"server-timing": ", ".join(steps)}
 
 
 def live(_function: Function, _request: Request) -> Response:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
-    from liteship.runtime.predictor import Prediction
+    from liteship.runtime.predictor import Inference
 
     Handler = Callable[[object, object], object]
 
     class Watch(Protocol):
         """What is told of every prediction."""
 
-        def __call__(self, prediction: Prediction, *, low_confidence: bool) -> None:
-            """A prediction was answered."""
+        def __call__(self, inference: Inference, *, low_confidence: int) -> None:
+            """A request's items were answered, so many of them with low confidence."""
 
     class Writer(Protocol):
         """What the two writers offer."""
@@ -66,24 +66,27 @@ class Telemetry:
         """Something failed that should not have."""
         self._writer.log("ERROR", message, fields)
 
-    def predicted(self, prediction: Prediction) -> None:
-        """A prediction was answered.
+    def predicted(self, inference: Inference) -> None:
+        """A request was answered.
 
-        `LowConfidence` is 1 or 0 for each classification: its average is the share of unsure answers.
+        The line has the least confidence of its items. `LowConfidence` is 1 or 0 for each: its
+        average is the share of unsure answers.
         """
-        fields = {key: prediction.fields[key] for key in ("model", "version")}
-        fields |= {f"{name}_ms": round(ms, 3) for name, ms in prediction.timings_ms.items()}
-        confidence = prediction.confidence
-        if confidence is not None:
-            fields["confidence"] = round(confidence, 4)
+        fields: dict[str, object] = {"model": inference.model, "version": inference.version}
+        items = len(inference.outputs)
+        if items != 1:
+            fields["items"] = items
+        fields |= {f"{name}_ms": round(ms, 3) for name, ms in inference.timings_ms.items()}
+        if inference.confidences:
+            fields["confidence"] = round(min(inference.confidences), 4)
         self._writer.log("INFO", "predicted", fields)
-        self._writer.metric("Predictions", "Count", 1)
-        self._writer.metric("InvokeTime", "Milliseconds", prediction.timings_ms["invoke"])
-        low_confidence = confidence is not None and confidence < self._low_confidence
-        if confidence is not None:
-            self._writer.metric("LowConfidence", "Count", int(low_confidence))
+        self._writer.metric("Predictions", "Count", items)
+        self._writer.metric("InvokeTime", "Milliseconds", inference.timings_ms["invoke"])
+        unsure = [int(each < self._low_confidence) for each in inference.confidences]
+        for each in unsure:
+            self._writer.metric("LowConfidence", "Count", each)
         if self.watch is not None:
-            self.watch(prediction, low_confidence=low_confidence)
+            self.watch(inference, low_confidence=sum(unsure))
 
     def refused(
         self,

@@ -197,7 +197,7 @@ def answer_object(
         if error.reference == GONE:
             condition = {"IfNoneMatch": "*"}
     else:
-        function.telemetry.predicted(prediction)
+        function.telemetry.predicted(prediction.inference)
         content = prediction.fields
     result_key = _result_key(function, s3_object)
     client = function.s3

@@ -179,7 +179,7 @@ def test_long_names_and_all_digits_are_not_too_long(three: Manifest) -> None:
 
 def test_only_a_model_of_rows_takes_csv(manifest_of: ManifestOf) -> None:
     row = TensorSpec("x", "float32", [-1, 3])
-    assert decode(b"13.9,1.75,-2e-3", "Text/CSV; header=absent", manifest_of(row), 10) == {"x": THREE}
+    assert decode(b"13.9,1.75,-2e-3", "Text/CSV; header=absent", manifest_of(row), 10) == [{"x": THREE}]
     others = [
         manifest_of(row, TensorSpec("y", "float32", [-1, 3])),
         manifest_of(TensorSpec("x", "float32", [3])),

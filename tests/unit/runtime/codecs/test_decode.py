@@ -48,12 +48,12 @@ def picture(image_format: str = "PNG") -> bytes:
 def test_the_content_type_chooses_the_codec(
     body: bytes, content_type: str, tensor_model: Manifest
 ) -> None:
-    assert decode(body, content_type, tensor_model, 10) == {"x": b"\x05\x07"}
+    assert decode(body, content_type, tensor_model, 10) == [{"x": b"\x05\x07"}]
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "image/jpeg", "IMAGE/*", "image/x-anything"])
 def test_any_picture_type_is_a_picture(content_type: str, picture_model: Manifest) -> None:
-    assert decode(picture(), content_type, picture_model, 10) == {"x": b"\x09"}
+    assert decode(picture(), content_type, picture_model, 10) == [{"x": b"\x09"}]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_what_a_function_writes_is_read_as_another_reader_does() -> None:
     model = ('di"gits\\\n', "3")
     for number in range(200):
         metrics.answered(model, 200 if number % 7 else 503, number / 300)
-        metrics.predicted(model, low_confidence=number % 5 == 0)
+        metrics.predicted(model, count=1, low_confidence=number % 5 == 0)
     metrics.started(model, 1.25)
     text = metrics.text(model, in_flight=2, waiting=1)
     expected = {

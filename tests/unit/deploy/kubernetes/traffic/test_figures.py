@@ -24,7 +24,7 @@ class Pod:
     ) -> None:
         for number in range(requests):
             self.metrics.answered(MODEL, 500 if number < errors else 200, duration_s)
-            self.metrics.predicted(MODEL, low_confidence=number < unsure)
+            self.metrics.predicted(MODEL, count=1, low_confidence=number < unsure)
 
     def samples(self) -> Samples:
         return parse(self.metrics.text(MODEL, in_flight=0, waiting=0))
