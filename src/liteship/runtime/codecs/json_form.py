@@ -138,7 +138,7 @@ def encode_numbers(numbers: Sequence[float], spec: TensorSpec) -> bytes:
     """
     try:
         greatest = FLOAT32_MAX if spec.dtype == "float32" else math.inf
-        if not all(math.isfinite(number) and abs(number) <= greatest for number in numbers):
+        if not all(map(math.isfinite, numbers)) or max(map(abs, numbers)) > greatest:
             _refuse_constant("a number beyond the range of its dtype")
         if spec.is_quantized:
             return quantize(numbers, spec.dtype, spec.scale, spec.zero_point).tobytes()
