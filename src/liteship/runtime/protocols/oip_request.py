@@ -70,7 +70,7 @@ def read_request(request: Request, manifest: Manifest) -> InferRequest:
         return _read_raw(tail, manifest)
     content = parse_json(text)
     if not isinstance(content, dict):
-        raise _wrong_form("the body", "an object", content)
+        raise _wrong_form("the body", "an object", describe(content))
     parameters = _take(content, "the request", "parameters", dict, {})
     inputs, used = [], 0
     for index, each in enumerate(_take(content, "the request", "inputs", list)):
@@ -114,12 +114,12 @@ def _read_raw(tail: memoryview, manifest: Manifest) -> InferRequest:
 def _read_input(value: object, where: str, tail: memoryview) -> tuple[InferInput, int]:
     """One input, and how many of the bytes behind the JSON are its own."""
     if not isinstance(value, dict):
-        raise _wrong_form(where, "an object", value)
+        raise _wrong_form(where, "an object", describe(value))
     name = _take(value, where, "name", str)
     shape = _take(value, where, "shape", list)
     for size in shape:
         if type(size) is not int:
-            raise _wrong_form(f"{where}.shape", "whole numbers", size)
+            raise _wrong_form(f"{where}.shape", "whole numbers", describe(size))
     datatype = _take(value, where, "datatype", str)
     parameters = _take(value, where, "parameters", dict, {})
     if "binary_data_size" not in parameters:
@@ -144,7 +144,7 @@ def _read_outputs(content: dict[str, Any], manifest: Manifest, *, is_binary: boo
     for index, each in enumerate(_take(content, "the request", "outputs", list, [])):
         where = f"outputs[{index}]"
         if not isinstance(each, dict):
-            raise _wrong_form(where, "an object", each)
+            raise _wrong_form(where, "an object", describe(each))
         parameters = _take(each, where, "parameters", dict, {})
         inner = f"{where}.parameters"
         output = InferOutput(
@@ -153,7 +153,7 @@ def _read_outputs(content: dict[str, Any], manifest: Manifest, *, is_binary: boo
             classes=_take(parameters, inner, "classification", int, 0),
         )
         if output.classes < 0 or ("classification" in parameters and not output.classes):
-            raise _wrong_form(f"{inner}.classification", "at least 1", output.classes)
+            raise _wrong_form(f"{inner}.classification", "at least 1", str(output.classes))
         outputs.append(output)
     asked = [output.name for output in outputs]
     if not set(asked) <= set(names) or len(set(asked)) != len(asked):
@@ -185,17 +185,17 @@ def _take(
     if value is None and default is not _REQUIRED:
         return default
     if name not in fields:
-        raise _wrong_form(where, f'"{name}", {_KINDS[kind]}', "none", is_told=True)
+        raise _wrong_form(where, f'"{name}", {_KINDS[kind]}', "nothing")
     if type(value) is not kind:
-        raise _wrong_form(f"{name} of {where}", _KINDS[kind], value)
+        raise _wrong_form(f"{name} of {where}", _KINDS[kind], describe(value))
     return value
 
 
-def _wrong_form(where: str, expected: str, value: object, *, is_told: bool = False) -> InputError:
+def _wrong_form(where: str, expected: str, received: str) -> InputError:
     return InputError(
         "infer-form",
         f"{where} is not what an inference request has there",
         expected=expected,
-        received=str(value) if is_told else describe(value),
+        received=received,
         hint=_HINT,
     )

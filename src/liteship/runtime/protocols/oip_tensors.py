@@ -22,7 +22,7 @@ from liteship.runtime.protocols.oip_binary import unpack_strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from liteship.artifact.manifest import Manifest
 
@@ -95,7 +95,7 @@ def outer_shape(spec: TensorSpec, manifest: Manifest, first: int = -1) -> list[i
 
 
 def decode_items(
-    inputs: Iterable[InferInput], manifest: Manifest, max_batch: int, max_pixels: int
+    inputs: Sequence[InferInput], manifest: Manifest, max_batch: int, max_pixels: int
 ) -> list[dict[str, bytes]]:
     """Turns a caller's tensors into the model's, for each item of the batch.
 
@@ -139,7 +139,7 @@ def decode_items(
     return items
 
 
-def _by_name(inputs: Iterable[InferInput], manifest: Manifest) -> Mapping[str, InferInput]:
+def _by_name(inputs: Sequence[InferInput], manifest: Manifest) -> Mapping[str, InferInput]:
     sent = [each.name for each in inputs]
     expected = [spec.name for spec in manifest.inputs]
     if sorted(sent) != sorted(expected):
@@ -166,21 +166,24 @@ def _items_of(tensor: InferInput, spec: TensorSpec, manifest: Manifest) -> int:
         )
     shape = list(tensor.shape)
     items = shape[0] if shape and manifest.is_batched else 1
-    wanted = [outer_shape(spec, manifest, items)]
-    if tensor.datatype == "BYTES":
-        wanted = [[items], [items, 1]]
-    if shape not in wanted or items < 1:
-        expected = "[-1] or [-1, 1]" if tensor.datatype == "BYTES" else outer_shape(spec, manifest)
+    if items < 1 or shape not in _shapes(tensor, spec, manifest, items):
+        count = -1 if manifest.is_batched else 1
+        expected = " or ".join(map(str, _shapes(tensor, spec, manifest, count)))
         raise InputError(
             "tensor-shape",
             f"input {spec.name} has another shape than the model takes",
-            expected=f"{expected}, where -1 is the number of items, at least 1"
-            if manifest.is_batched
-            else f"{list(spec.item_shape)}",
+            expected=expected + ", -1 for the number of items" * manifest.is_batched,
             received=f"{shape!s:.80}",
             hint="send the shape with all dimensions, the batch's first",
         )
     return items
+
+
+def _shapes(tensor: InferInput, spec: TensorSpec, manifest: Manifest, items: int) -> list[list[int]]:
+    """The shapes that so many items may be sent in."""
+    if tensor.datatype == "BYTES":
+        return [[items], [items, 1]]
+    return [outer_shape(spec, manifest, items)]
 
 
 def _encode(tensor: InferInput, spec: TensorSpec) -> bytes:
@@ -189,19 +192,15 @@ def _encode(tensor: InferInput, spec: TensorSpec) -> bytes:
     # Integers of the tensor's own datatype are what the model takes, already quantized
     target = TensorSpec(spec.name, spec.dtype, spec.shape) if is_own else spec
     if not isinstance(tensor.data, memoryview):
-        numbers: Sequence[float] = _elements(tensor)
-        require_numbers(numbers, target)
-        return encode_numbers(numbers, target)
-    code = _STRUCT_CODES[tensor.datatype]
-    expected_bytes = math.prod(tensor.shape) * size_of(tensor.datatype)
-    if len(tensor.data) != expected_bytes:
-        raise InputError(
-            "tensor-size",
-            f"input {tensor.name} has another size than its shape and datatype say",
-            expected=f"{expected_bytes} bytes for {tensor.datatype} {list(tensor.shape)}",
-            received=f"{len(tensor.data)} bytes",
-            hint="send the elements row-major and little-endian, without padding",
-        )
+        elements = _elements(tensor)
+        require_numbers(elements, target)
+        return encode_numbers(elements, target)
+    _require_size(tensor)
+    if tensor.datatype in REAL:
+        numbers = _real_numbers(tensor.data, tensor.datatype)
+        _require_finite(numbers, target)
+        if not is_own:
+            return encode_numbers(numbers, target)
     if tensor.datatype == "BOOL" and max(tensor.data) > 1:
         raise InputError(
             "tensor-value",
@@ -210,18 +209,27 @@ def _encode(tensor: InferInput, spec: TensorSpec) -> bytes:
             received=str(max(tensor.data)),
             hint="send one byte an element",
         )
-    if tensor.datatype in REAL:
-        numbers = _real_numbers(tensor, code)
-        _require_finite(numbers, target)
-    if is_own:
-        return bytes(tensor.data)
-    return encode_numbers(numbers, target)
+    return bytes(tensor.data)
 
 
-def _real_numbers(tensor: InferInput, code: str) -> Sequence[float]:
-    if code == "e":  # neither array nor memoryview know half floats
-        return struct.unpack(f"<{len(tensor.data) // 2}e", tensor.data)  # type: ignore[arg-type]
-    return array(code, bytes(tensor.data))  # type: ignore[arg-type]
+def _require_size(tensor: InferInput) -> None:
+    expected = math.prod(tensor.shape) * size_of(tensor.datatype)
+    if len(tensor.data) != expected:
+        raise InputError(
+            "tensor-size",
+            f"input {tensor.name} has another size than its shape and datatype say",
+            expected=f"{expected} bytes for {tensor.datatype} {list(tensor.shape)}",
+            received=f"{len(tensor.data)} bytes",
+            hint="send the elements row-major and little-endian, without padding",
+        )
+
+
+def _real_numbers(data: memoryview, datatype: str) -> Sequence[float]:
+    if datatype == "FP16":  # `array` knows no half floats
+        return struct.unpack(f"<{len(data) // 2}e", data)
+    numbers: array[float] = array(_STRUCT_CODES[datatype])
+    numbers.frombytes(data)
+    return numbers
 
 
 def _require_finite(numbers: Sequence[float], target: TensorSpec) -> None:
