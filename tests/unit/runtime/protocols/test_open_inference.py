@@ -319,3 +319,20 @@ def test_telemetry_hears_of_every_item(digits: Caller, capsys: pytest.CaptureFix
     line = next(each for each in lines if each["message"] == "predicted")
     assert line["items"] == 3
     assert {"preprocess_ms", "invoke_ms", "postprocess_ms", "confidence"} <= line.keys()
+
+
+def test_rows_of_a_table_are_told_as_predict_tells_them(artifact_folder: Path) -> None:
+    wine = artifact_folder.parents[1] / "wine"
+    function = Function(str(wine / "app.py"), environ={})
+    rows = np.linspace(0.1, 900, 26).reshape(2, 13)
+    classes = [{"name": "output", "parameters": {"classification": 3}}]
+    sent = json.dumps({"inputs": [tensor("measurements", "FP64", rows)], "outputs": classes})
+    told = answer(function, Request("POST", "/v2/models/wine/infer", {}, sent.encode(), "r"))
+    assert told is not None
+    have = json.loads(told.body)["outputs"][0]["data"]
+    want = []
+    for row in rows:
+        body = json.dumps({"inputs": row.tolist()}).encode()
+        predicted: Any = function.require_predictor().predict(body, "application/json").fields
+        want += [(each["score"], each["label"]) for each in predicted["predictions"]]
+    assert [(float(each.split(":")[0]), each.split(":")[2]) for each in have] == want
