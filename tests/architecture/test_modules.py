@@ -90,8 +90,8 @@ def compare(name: str, modules: list[str], update: bool) -> None:
     assert text == path.read_text(), "if this is on purpose: pytest --update-golden"
 
 
-def http_event(body: bytes, content_type: str) -> str:
-    http = {"method": "POST", "path": "/predict", "sourceIp": "192.0.2.1"}
+def http_event(body: bytes, content_type: str, path: str = "/predict") -> str:
+    http = {"method": "POST", "path": path, "sourceIp": "192.0.2.1"}
     event = {
         "version": "2.0",
         "headers": {"content-type": content_type},
@@ -152,6 +152,16 @@ def test_a_tensor_over_https(run_python: Run, artifact_folder: Path, update_gold
     assert "PIL" not in modules
     check_run_half(modules)
     compare("https_tensor", modules, update_golden)
+
+
+def test_the_open_inference_protocol(run_python: Run, update_golden: bool) -> None:
+    tensor = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [0.5] * 64}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    event = http_event(body, "application/json", "/v2/models/digits/infer")
+    modules = loaded(run_python, LAMBDA_START, event)
+    assert "PIL" not in modules
+    check_run_half(modules)
+    compare("https_open_inference", modules, update_golden)
 
 
 def test_the_http_server(run_python: Run, artifact_folder: Path, update_golden: bool) -> None:

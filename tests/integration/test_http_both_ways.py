@@ -180,7 +180,126 @@ OTHER: dict[str, Callable[[Image.Image], Case]] = {
     "openapi": lambda _: Case(method="GET", path="/openapi.json"),
     "docs": lambda _: Case(method="GET", path="/docs"),
 }
-CASES = GOOD | BAD | OTHER
+
+
+def infer(content: object, tail: bytes | None = None, **more: Any) -> Case:
+    """An inference request of the Open Inference Protocol; `tail` follows its JSON."""
+    text = as_json(content)
+    path = more.pop("path", "/v2/models/digits/infer")
+    headers = {} if tail is None else {"Inference-Header-Content-Length": str(len(text))}
+    media_type = JSON if tail is None else BINARY
+    return Case(text + (tail or b""), media_type, path=path, headers=headers, **more)
+
+
+def image_tensor(datatype: str = "FP32", items: int = 1, **more: Any) -> dict[str, Any]:
+    return {"name": "image", "shape": [items, 8, 8, 1], "datatype": datatype} | more
+
+
+def floats(picture: Image.Image) -> bytes:
+    return (np.asarray(picture, np.float32) / 255).tobytes()
+
+
+IN_BINARY = {"binary_data_output": True}
+OPEN_INFERENCE: dict[str, Callable[[Image.Image], Case]] = {
+    "v2": lambda _: Case(method="GET", path="/v2"),
+    "v2 live": lambda _: Case(method="GET", path="/v2/health/live"),
+    "v2 ready": lambda _: Case(method="GET", path="/v2/health/ready"),
+    "v2 metadata": lambda _: Case(method="GET", path="/v2/models/digits"),
+    "v2 metadata of a version": lambda _: Case(method="GET", path="/v2/models/digits/versions/1"),
+    "v2 model ready": lambda _: Case(method="GET", path="/v2/models/digits/ready"),
+    "v2 version ready": lambda _: Case(method="GET", path="/v2/models/digits/versions/1/ready"),
+    "v2 json": lambda p: infer({"id": "1", "inputs": [image_tensor(data=[unit(p)])]}),
+    "v2 two items": lambda p: infer({"inputs": [image_tensor(items=2, data=[unit(p)] * 2)]}),
+    "v2 integers": lambda p: infer(
+        {"inputs": [image_tensor("INT8", data=[each - 128 for each in p.tobytes()])]}
+    ),
+    "v2 a picture": lambda p: infer(
+        {
+            "inputs": [
+                {
+                    "name": "image",
+                    "shape": [1],
+                    "datatype": "BYTES",
+                    "data": [base64.b64encode(png(p)).decode()],
+                }
+            ]
+        }
+    ),
+    "v2 of a version": lambda p: infer(
+        {"inputs": [image_tensor(data=[unit(p)])]}, path="/v2/models/digits/versions/1/infer"
+    ),
+    "v2 classes": lambda p: infer(
+        {
+            "inputs": [image_tensor(data=[unit(p)])],
+            "outputs": [{"name": "output_0", "parameters": {"classification": 3}}],
+        }
+    ),
+    "v2 binary in": lambda p: infer(
+        {"inputs": [image_tensor(parameters={"binary_data_size": 256})]}, floats(p)
+    ),
+    "v2 binary out": lambda p: infer(
+        {"inputs": [image_tensor(data=[unit(p)])], "parameters": IN_BINARY}
+    ),
+    "v2 binary both ways": lambda p: infer(
+        {"inputs": [image_tensor(parameters={"binary_data_size": 256})], "parameters": IN_BINARY},
+        floats(p),
+    ),
+    "v2 a tensor alone": lambda p: Case(
+        floats(p),
+        BINARY,
+        path="/v2/models/digits/infer",
+        headers={"Inference-Header-Content-Length": "0"},
+    ),
+    "v2 unknown model": lambda _: infer(
+        {}, path="/v2/models/x/infer", status=404, reference="model-unknown"
+    ),
+    "v2 unknown version": lambda _: Case(
+        method="GET", path="/v2/models/digits/versions/2", status=404, reference="version-unknown"
+    ),
+    "v2 no body": lambda _: Case(b"", JSON, 400, "json-invalid", path="/v2/models/digits/infer"),
+    "v2 no inputs": lambda _: infer({}, status=400, reference="infer-form"),
+    "v2 other shape": lambda p: infer(
+        {"inputs": [image_tensor(items=2, data=unit(p))]}, status=400, reference="tensor-shape"
+    ),
+    "v2 other datatype": lambda p: infer(
+        {"inputs": [image_tensor("UINT8", data=unit(p))]}, status=400, reference="tensor-datatype"
+    ),
+    "v2 too many items": lambda _: infer(
+        {"inputs": [image_tensor(items=300, data=[0] * 64 * 300)]},
+        status=413,
+        reference="batch-too-large",
+    ),
+    "v2 too few bytes": lambda p: infer(
+        {"inputs": [image_tensor(parameters={"binary_data_size": 256})]},
+        floats(p)[1:],
+        status=400,
+        reference="binary-size",
+    ),
+    "v2 too many bytes": lambda p: infer(
+        {"inputs": [image_tensor(parameters={"binary_data_size": 256})]},
+        floats(p) + b"\0",
+        status=400,
+        reference="binary-size",
+    ),
+    "v2 broken header": lambda p: Case(
+        floats(p),
+        BINARY,
+        400,
+        "header-length",
+        path="/v2/models/digits/infer",
+        headers={"Inference-Header-Content-Length": "-1"},
+    ),
+    "v2 unknown output": lambda p: infer(
+        {"inputs": [image_tensor(data=[unit(p)])], "outputs": [{"name": "x"}]},
+        status=400,
+        reference="output-names",
+    ),
+    "v2 wrong method": lambda _: Case(
+        b"", None, 405, "route-unknown", method="GET", path="/v2/models/digits/infer"
+    ),
+    "v2 unknown path": lambda _: Case(b"", None, 404, "route-unknown", method="GET", path="/v2/models"),
+}
+CASES = GOOD | BAD | OTHER | OPEN_INFERENCE
 
 
 def event_v2(case: Case, stage: str = "$default") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from functools import partial
 
 from liteship.errors import InputError, NotReadyError
 from liteship.runtime.http import HEALTH, WORK, Request, Response, error_response
-from liteship.runtime.protocols.native import READY
+from liteship.runtime.protocols.native import READY, READY_V2
 from liteship.runtime.receiving import Intake, headers_of, read_body, request_id_from
 from liteship.runtime.routes import find, refuse, run
 
@@ -180,7 +180,7 @@ class AsgiApplication:
         request.path_parameters = path_parameters
         if is_work:
             return await self._in_pool(route.answer, request)
-        if self.draining and (request.method, request.path) == READY:
+        if self.draining and (request.method, request.path) in {READY, READY_V2}:
             return _shutting_down(request_id)
         return run(route.answer, self._function, request)
 

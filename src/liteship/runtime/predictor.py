@@ -200,14 +200,7 @@ class Predictor:
         """
         start = perf_counter()
         items = prepare()
-        if len(items) > self._max_batch:
-            raise PayloadTooLargeError(
-                "batch-too-large",
-                "the request holds too many items",
-                expected=f"at most {self._max_batch}",
-                received=str(len(items)),
-                hint="divide it into several requests",
-            )
+        require_batch(len(items), self._max_batch)
         prepared = perf_counter()
         outputs = [self.run(item) for item in items]
         timings_ms = {
@@ -306,6 +299,22 @@ class Predictor:
             for index in best[: self.manifest.postprocessing.top_k]
         ]
         return {"predictions": predictions}
+
+
+def require_batch(items: int, most: int) -> None:
+    """Refuses a request of too many items.
+
+    Raises:
+        PayloadTooLargeError: `batch-too-large`.
+    """
+    if items > most:
+        raise PayloadTooLargeError(
+            "batch-too-large",
+            "the request holds too many items",
+            expected=f"at most {most}",
+            received=str(items),
+            hint="divide it into several requests",
+        )
 
 
 def _describe(spec: TensorSpec) -> str:

@@ -247,6 +247,8 @@ def test_while_draining_readiness_says_so_and_connections_end(
                 ("GET", "/health/live"),
                 ("GET", "/health/ready"),
                 ("GET", "/metrics"),
+                ("GET", "/v2/health/live"),
+                ("GET", "/v2/health/ready"),
                 ("GET", "/x"),
             ]
             found = {asked: await client.request(*asked) for asked in paths}
@@ -263,6 +265,8 @@ def test_while_draining_readiness_says_so_and_connections_end(
     assert statuses == {
         "/health/live": 200,
         "/health/ready": 503,
+        "/v2/health/live": 200,
+        "/v2/health/ready": 503,
         "/metrics": 200,
         "/predict": 200,
         "/x": 404,

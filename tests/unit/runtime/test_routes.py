@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from liteship import Function
-from liteship.runtime.http import HEALTH, WORK, Request
+from liteship.runtime.http import HEALTH, QUESTION, WORK, Request
 from liteship.runtime.routes import answer, find
 
 if TYPE_CHECKING:
@@ -27,6 +27,15 @@ def ask(
         ("POST", "/predict", WORK),
         ("GET", "/health/live", HEALTH),
         ("GET", "/health/ready", HEALTH),
+        ("GET", "/v2", QUESTION),
+        ("GET", "/v2/health/ready", HEALTH),
+        ("GET", "/v2/models/a", QUESTION),
+        ("GET", "/v2/models/a/versions/1/ready", QUESTION),
+        ("POST", "/v2/models/a/versions/1/infer", WORK),
+        ("GET", "/v2x", None),
+        ("GET", "/v2/models", None),
+        ("GET", "/v2/models//ready", None),
+        ("POST", "/v2/models/a/b/infer", None),
         ("GET", "/predict", None),
         ("GET", "/nowhere", None),
     ],

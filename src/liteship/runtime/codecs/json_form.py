@@ -63,13 +63,15 @@ def decode_json(body: bytes, manifest: Manifest, max_pixels: int) -> dict[str, b
 
 
 def parse_json(body: bytes) -> object:
-    """Parses JSON; NaN and infinities, which JSON does not have, are refused.
+    """Parses JSON; NaN and infinities, which JSON does not have, and a key twice are refused.
 
     Raises:
-        InputError: `json-invalid` or `json-not-finite`.
+        InputError: `json-invalid`, `json-duplicate` or `json-not-finite`.
     """
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return json.loads(
+            body, parse_constant=_refuse_constant, object_pairs_hook=_require_distinct_keys
+        )
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise InputError(
             "json-invalid",
@@ -88,7 +90,7 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
     Raises:
         InputError: `tensor-shape`, `tensor-value` or `json-not-finite`.
     """
-    shape, numbers = _flatten(value, spec)
+    shape, numbers = flatten(value, spec.name, spec.item_shape)
     if shape not in (spec.item_shape, spec.item_shape[1:]):
         raise InputError(
             "tensor-shape",
@@ -97,18 +99,46 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
             received=f"shape {list(shape)}",
             hint=_HINT,
         )
-    for number in numbers:
-        if not isinstance(number, (int, float)) or (isinstance(number, bool) and spec.dtype != "bool"):
+    require_numbers(numbers, spec)
+    return encode_numbers(numbers, spec)
+
+
+def require_numbers(values: Sequence[object], spec: TensorSpec) -> None:
+    """Refuses elements that are no numbers; true and false are some for a tensor of dtype bool only.
+
+    Raises:
+        InputError: `tensor-value`.
+    """
+    for value in values:
+        if not isinstance(value, (int, float)) or (isinstance(value, bool) and spec.dtype != "bool"):
             raise InputError(
                 "tensor-value",
                 f"input {spec.name} holds something that is not a number",
                 expected="numbers in lists of equal length",
-                received=f"{type(number).__name__} {number!r:.60}",
+                received=describe(value),
                 hint=_HINT,
             )
+
+
+def describe(value: object) -> str:
+    """Part of a JSON body, for a message; not what is in a list or an object, which may be deep."""
+    kinds = {list: "a list", dict: "an object", type(None): "null"}
+    return kinds.get(type(value)) or f"{type(value).__name__} {value!r:.60}"
+
+
+def encode_numbers(numbers: Sequence[float], spec: TensorSpec) -> bytes:
+    """Turns numbers into elements of a tensor, quantized where the tensor is.
+
+    Args:
+        numbers: Row-major; as many as there are.
+        spec: The tensor.
+
+    Raises:
+        InputError: `tensor-value` or `json-not-finite`.
+    """
     try:
         greatest = FLOAT32_MAX if spec.dtype == "float32" else math.inf
-        if not all(math.isfinite(number) and abs(number) <= greatest for number in numbers):
+        if not all(map(math.isfinite, numbers)) or max(map(abs, numbers)) > greatest:
             _refuse_constant("a number beyond the range of its dtype")
         if spec.is_quantized:
             return quantize(numbers, spec.dtype, spec.scale, spec.zero_point).tobytes()
@@ -125,8 +155,22 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
     return encoded.tobytes()
 
 
-def _flatten(value: object, spec: TensorSpec) -> tuple[tuple[int, ...], Sequence[float]]:
-    """Shape and elements of nested lists, level by level, so that depth cannot exhaust the stack."""
+def flatten(
+    value: object, name: str, expected: Sequence[int]
+) -> tuple[tuple[int, ...], Sequence[float]]:
+    """Shape and elements of nested lists, level by level, so that depth cannot exhaust the stack.
+
+    Args:
+        value: Nested lists.
+        name: The input they are for.
+        expected: The shape that the message names if lists at one depth differ in length.
+
+    Returns:
+        The shape, and the elements row-major: whatever the innermost lists hold.
+
+    Raises:
+        InputError: `tensor-shape`.
+    """
     shape: list[int] = []
     level: list[object] = [value]
     while level and isinstance(level[0], list):
@@ -134,8 +178,8 @@ def _flatten(value: object, spec: TensorSpec) -> tuple[tuple[int, ...], Sequence
         if any(not isinstance(item, list) or len(item) != width for item in level):
             raise InputError(
                 "tensor-shape",
-                f"input {spec.name} has lists of different length at depth {len(shape) + 1}",
-                expected=f"shape {list(spec.item_shape)}",
+                f"input {name} has lists of different length at depth {len(shape) + 1}",
+                expected=f"shape {list(expected)}",
                 hint=_HINT,
             )
         shape.append(width)
@@ -171,3 +215,20 @@ def _refuse_constant(text: str) -> None:
         expected="finite numbers",
         hint="replace missing values before sending",
     )
+
+
+def _require_distinct_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of a JSON text. Which of two equal keys counts, parsers disagree (RFC 8259, 4)."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        remaining = set(content)
+        for key, _ in pairs:
+            if key not in remaining:
+                raise InputError(
+                    "json-duplicate",
+                    f"an object of the JSON body has the key {key!r:.60} twice",
+                    expected="every key once",
+                    hint="send each key once",
+                )
+            remaining.remove(key)
+    return content

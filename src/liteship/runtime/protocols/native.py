@@ -48,6 +48,9 @@ def ready(function: Function, _request: Request) -> Response:
 
 READY = ("GET", "/health/ready")
 
+READY_V2 = ("GET", "/v2/health/ready")
+"""The Open Inference Protocol's; here, so that it is known before that protocol is imported."""
+
 ROUTES = (
     Route("POST", "/predict", predict, WORK),
     Route("GET", "/health/live", live, HEALTH),

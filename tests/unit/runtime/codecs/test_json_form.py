@@ -200,3 +200,18 @@ def random_values(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) 
 
 def test_parses_what_json_has() -> None:
     assert parse_json('{"é": [1, 2.5, null, true]}'.encode()) == {"é": [1, 2.5, None, True]}
+
+
+@pytest.mark.parametrize(
+    "body", ['{"inputs": 1, "inputs": 1}', '{"inputs": {"a": 1, "b": 2, "a": 1}}', '[{"": 1, "": 2}]']
+)
+def test_a_key_twice(body: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_json(body.encode())
+    assert raised.value.reference == "json-duplicate"
+
+
+def test_a_message_tells_nothing_of_what_is_deep(pair: Manifest) -> None:
+    deep = "[" * 900 + "]" * 900
+    body = f'{{"inputs": {{"a": [[1, {deep}]], "b": [[1]]}}}}'
+    assert reference(pair, body) == "tensor-value"
