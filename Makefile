@@ -89,7 +89,7 @@ COMPILE_LAYER := $(UV) pip compile --universal --generate-hashes --no-header --n
 	--python-version 3.12 --constraints requirements/dev.txt
 
 lock: install
-	$(COMPILE) pyproject.toml --extra aws --extra convert --extra deploy --extra onnx --extra parquet --extra tool \
+	$(COMPILE) pyproject.toml --extra aws --extra convert --extra deploy --extra grpc --extra onnx --extra parquet --extra tool \
 		--group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra tool --extra torch --group converters --no-emit-package torch \
 		--output-file requirements/torch.txt

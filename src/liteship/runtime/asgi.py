@@ -119,6 +119,33 @@ class AsgiApplication:
             self._in_flight -= 1
             self._metrics.answered(self._model(), status, time.perf_counter() - start)
 
+    async def answer(self, route: Route, request: Request) -> Response:
+        """Answers a whole request that did not come by ASGI.
+
+        Args:
+            route: Of the short list.
+            request: Its body within `max_body_bytes`, or it is refused.
+        """
+        if route.kind == HEALTH:
+            return run(route.answer, self._function, request)
+        start = time.perf_counter()
+        status = 500
+        self._in_flight += 1
+        try:
+            if route.kind == WORK:
+                self._require_place()
+                response = await self._in_pool(route.answer, request)
+            else:
+                response = run(route.answer, self._function, request)
+            status = response.status
+        except NotReadyError as error:
+            response = self._refuse(error, request.request_id)
+            status = response.status
+        finally:
+            self._in_flight -= 1
+            self._metrics.answered(self._model(), status, time.perf_counter() - start)
+        return response
+
     async def _dispatch(
         self, asked: tuple[str, str], found: Found | None, scope: Scope, receive: Receive, send: Send
     ) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 
+from liteship.errors import ConfigurationError
 from liteship.runtime.deferred import defer_package
 from liteship.runtime.listener import BACKLOG
 
@@ -21,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from types import FrameType
+    from typing import Any
 
     from liteship.runtime.function import Function
 
@@ -69,6 +71,7 @@ class _Server(Server):
         super().__init__(config)
         self._function = function
         self._closes_at: float | None = None
+        self._grpc: Any = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT; may interrupt any line of the event loop's thread."""
@@ -91,9 +94,32 @@ class _Server(Server):
             self.should_exit = time.monotonic() >= self._closes_at
         return await super().on_tick(counter)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, for gRPC too where it is asked for."""
+        await super().startup(sockets)
+        port = self._function.settings.grpc_port
+        if port is not None:
+            self._grpc = await _start_grpc(self._function, port)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Closes the listener, then every connection once it has its answer."""
         for server in self.servers:
             server.close()
         await asyncio.sleep(LINGER_S)
-        await super().shutdown(sockets)
+        ends = [super().shutdown(sockets)]
+        if self._grpc is not None:
+            ends.append(self._grpc.stop(GRACEFUL_SHUTDOWN_S - self._function.settings.drain_s))
+        await asyncio.gather(*ends)
+
+
+async def _start_grpc(function: Function, port: int) -> Any:
+    try:
+        from liteship.runtime.grpc_door.service import start_server
+    except ImportError as error:
+        raise ConfigurationError(
+            "grpc-missing",
+            f"LITESHIP_GRPC_PORT is set, but gRPC cannot be loaded: {error}",
+            hint="install liteship[grpc], or unset LITESHIP_GRPC_PORT",
+        ) from error
+    server, _ = await start_server(function.asgi, function, port)
+    return server

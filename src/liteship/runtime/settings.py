@@ -68,6 +68,7 @@ class Settings:
         answers_uploads: Whether `LITESHIP_S3_INPUT_PREFIX` is set, as function.toml does it with
             `[triggers.s3]`: without it the HTTP server takes no events.
         port: `PORT`, for the HTTP server.
+        grpc_port: `LITESHIP_GRPC_PORT`, for Open Inference over gRPC beside HTTP; None for none.
         workers: `LITESHIP_WORKERS`, predictions the HTTP server runs at once; None is as many as it
             has CPUs.
         queue: `LITESHIP_QUEUE`, predictions that may wait for a worker, 0 for none; None is the
@@ -97,6 +98,7 @@ class Settings:
         self.bucket = environ.get("LITESHIP_S3_BUCKET", "")
         self.answers_uploads = "LITESHIP_S3_INPUT_PREFIX" in environ
         self.port = self._number("PORT", 8080, greatest=65_535)
+        self.grpc_port = self._number("LITESHIP_GRPC_PORT", None, least=0, greatest=65_535)
         self.workers = self._number("LITESHIP_WORKERS", None)
         self.queue = self._number("LITESHIP_QUEUE", None, least=0)
         self.drain_s = self._number("LITESHIP_DRAIN_S", DRAIN_S, least=0, greatest=MOST_DRAIN_S)
