@@ -90,10 +90,8 @@ def _missing(config: Mapping[str, object], function: Path) -> Iterator[str]:
     wanted = {f"{MODEL_FOLDER}/{name}/{version}": "the function's own model: liteship convert"}
     labels = models.get("labels", {}) if isinstance(models, dict) else {}
     for model, versions in labels.items():
-        wanted |= {
-            f"{MODEL_FOLDER}/{model}/{each}": f"models.labels.{model}.{label}"
-            for label, each in versions.items()
-        }
+        for label, each in versions.items():
+            wanted.setdefault(f"{MODEL_FOLDER}/{model}/{each}", f"models.labels.{model}.{label}")
     for place, reason in wanted.items():
         if not (function / place / MANIFEST_FILE).is_file():
             yield f"{place}: missing ({reason})"
