@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +16,12 @@ import pytest
 from tests.conftest import ROOT, copy_repository
 
 from liteship import Artifact, Function
+from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
+from liteship.deploy.local.events import http_event
+from liteship.deploy.local.reload import fingerprint
+from liteship.packaging.bundle import bundle
+from liteship.project import load_function
+from liteship.runtime.hook import find_problems
 from liteship.runtime.models_setting import ModelsSetting
 
 if TYPE_CHECKING:
@@ -136,6 +146,52 @@ def test_on_lambda_nothing_is_unloaded(ask: Ask, request: pytest.FixtureRequest)
     assert (status, content.get("reference")) == ((503, "model-unloaded") if is_server else (200, None))
     assert ask(f"{path}/load")[0] == (200 if is_server else 400)
     assert ask("/predict?model=wine", golden("wine"))[0] == 200
+
+
+def test_packaged_and_under_the_emulator_the_hook_finds_its_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = load_function("digits", ROOT)
+    packaged = package_for_here(digits)
+    bundle(folder, tmp_path / "bundle")
+    package = dataclasses.replace(
+        packaged, python_path=(tmp_path / "bundle", *packaged.python_path[1:])
+    )
+    variables = ENVIRON | {
+        "LAMBDA_TASK_ROOT": str(tmp_path / "bundle"),
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with LambdaEmulator(digits, package, environment=ENVIRON) as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", emulator.url)
+        assert find_problems("function", 60) == []
+        event = http_event("POST", "/predict", golden("wine"), BINARY)
+        answer = emulator.invoke(event | {"rawQueryString": "model=wine"})
+    assert json.loads(answer["body"])["model"] == "wine"
+
+
+def test_a_change_of_any_model_is_seen(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "digits"
+    shutil.copytree(folder, copy)
+    before = fingerprint(copy)
+    (copy / "model" / "wine" / "1" / "model.json").unlink()
+    assert fingerprint(copy) != before
+
+
+def test_inspect_lists_every_model(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "functions" / "digits")
+    done = subprocess.run(
+        [sys.executable, "-m", "liteship", "inspect", "digits"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "digits version 2" in done.stdout
+    assert "digits 1, digits 2, wine 1" in done.stdout
 
 
 def test_metrics_tell_which_model_answered(folder: Path, start_server: Callable[..., Server]) -> None:
