@@ -52,7 +52,7 @@ class Slot:
         self.is_kept = is_kept
         self.is_unloaded = False
         self.predictor: Predictor | None = None
-        self.failure: NotReadyError | None = None
+        self.failure: LiteshipError | None = None
         self.retry_at_s = 0.0
         self.retry_s = RETRY_S
         self.used = 0
@@ -78,7 +78,7 @@ class Slot:
                 f"model {self.name} version {self.version} has been unloaded",
                 hint=f"POST /v2/repository/models/{self.name}/load",
             )
-        return self.failure
+        return None if self.failure is None else _not_ready(self, self.failure)
 
 
 class ModelCache:
@@ -145,13 +145,11 @@ class ModelCache:
         try:
             predictor = slot.load()
         except Exception as error:  # whatever it is, this model alone is not ready
-            slot.failure = _not_ready(slot, error)
+            slot.failure = self._reason(error)
             slot.retry_at_s = time.monotonic() + slot.retry_s
             slot.retry_s = min(2 * slot.retry_s, MOST_RETRY_S)
-            if not isinstance(error, LiteshipError):
-                self._telemetry.refused(error, 503)  # with its traceback
             self._telemetry.error("model not ready", **_identity(slot), **slot.failure.as_dict())
-            raise slot.failure from error
+            raise _not_ready(slot, slot.failure) from error
         slot.grown_bytes = max(resident_bytes() - before_bytes, slot.file_bytes)
         slot.predictor, slot.failure, slot.retry_s = predictor, None, RETRY_S
         self._loaded.append(slot)
@@ -163,6 +161,21 @@ class ModelCache:
         )
         self._make_room(slot)
         return predictor
+
+    def _reason(self, error: Exception) -> LiteshipError:
+        """What is kept of a failure: never raised, as each raise would add a traceback to it."""
+        if not isinstance(error, LiteshipError):
+            self._telemetry.refused(error, 503)  # with its traceback
+            hint = "look for 'refused' in the function's log"
+            return NotReadyError("model-not-ready", type(error).__name__, hint=hint)
+        return NotReadyError(
+            error.reference,
+            error.message,
+            expected=error.expected,
+            received=error.received,
+            problems=error.problems,
+            hint=error.hint,
+        )
 
     def _make_room(self, slot: Slot) -> None:
         """Drops what was used longest ago until this one fits, as far as its size is known."""
@@ -213,15 +226,11 @@ def _identity(slot: Slot) -> dict[str, str]:
     return {"model": slot.name, "version": slot.version}
 
 
-def _not_ready(slot: Slot, error: Exception) -> NotReadyError:
-    what = f"model {slot.name} version {slot.version} is not ready"
-    if not isinstance(error, LiteshipError):
-        hint = "look for 'model not ready' in the function's log"
-        return NotReadyError("model-not-ready", f"{what}: {type(error).__name__}", hint=hint)
+def _not_ready(slot: Slot, reason: LiteshipError) -> NotReadyError:
     return NotReadyError(
-        error.reference,
-        f"{what}: {error.message}",
-        expected=error.expected,
-        received=error.received,
-        hint=error.hint,
+        reason.reference,
+        f"model {slot.name} version {slot.version} is not ready: {reason.message}",
+        expected=reason.expected,
+        received=reason.received,
+        hint=reason.hint,
     )

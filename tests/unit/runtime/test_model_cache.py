@@ -211,6 +211,19 @@ def test_a_failed_load_is_remembered_told_and_tried_again(
     assert slot.retry_s == RETRY_S
 
 
+def test_a_failure_that_is_told_often_does_not_grow() -> None:
+    cache, slot = make_cache(), make_slot("a", load=lambda: Predictor.load("/nowhere"))
+    told = []
+    for _ in range(3):
+        with pytest.raises(NotReadyError) as raised:
+            cache.get(slot)
+        told.append(raised.value)
+    assert len(set(map(id, told))) == 3
+    assert len(set(map(str, told))) == 1
+    assert slot.failure is not None
+    assert slot.failure.__traceback__ is None
+
+
 def test_what_nobody_expected_makes_one_model_not_ready_and_the_log_has_its_traceback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
