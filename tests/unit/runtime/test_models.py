@@ -158,6 +158,16 @@ def messages(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:
     return [(line["message"], line["model"], line["version"]) for line in lines]
 
 
+def test_the_http_server_counts_an_interpreter_for_each_worker(serve: Make) -> None:
+    function = serve()
+    assert function.models is not None
+    assert not function.is_server
+    assert function.models.cache.workers == 1
+    function.settings.workers = 3
+    assert function.asgi.workers == function.models.cache.workers == 3
+    assert function.is_server
+
+
 def test_another_model_is_loaded_when_it_is_asked_for(
     serve: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
