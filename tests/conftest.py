@@ -103,6 +103,12 @@ def function_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def repository_folder(tmp_path: Path) -> Path:
+    """A function with digits 1 and 2, its own, and wine 1; a test may damage it."""
+    return copy_repository(tmp_path / "functions" / "digits")
+
+
+@pytest.fixture
 def make_function(function_folder: Path) -> Callable[..., Function]:
     """Loads the copy as `app.py` does, with the environment given by keyword."""
 
@@ -210,6 +216,36 @@ def copy_function(target: Path) -> Path:
     shutil.copy(DIGITS / "app.py", target)
     shutil.copytree(DIGITS / "model", target / "model")
     return target
+
+
+def copy_repository(target: Path) -> Path:
+    """Each with other labels or another input than the rest, so that answers tell them apart."""
+    target.mkdir(parents=True)
+    shutil.copy(DIGITS / "app.py", target)
+    text = (DIGITS / "function.toml").read_text().replace('version = "1"', 'version = "2"')
+    labels = '[models.labels.digits]\nstable = "1"\ncanary = "2"\n'
+    (target / "function.toml").write_text(f"{text}\n[models]\n{labels}")
+    copy_version(DIGITS / "model", target / "model" / "digits" / "1")
+    copy_version(DIGITS / "model", target / "model" / "digits" / "2", zero="none")
+    copy_version(ROOT / "functions" / "wine" / "model", target / "model" / "wine" / "1")
+    return target
+
+
+def copy_version(source: Path, target: Path, *, zero: str = "0") -> None:
+    """Copies an artifact, and names it as the folders that it goes to.
+
+    Args:
+        source: The artifact.
+        target: `NAME/VERSION`.
+        zero: What the label "0" becomes, if it has one.
+    """
+    shutil.copytree(source, target)
+    manifest = json.loads((target / "model.json").read_text())
+    manifest |= {"name": target.parent.name, "version": target.name}
+    postprocessing = manifest["postprocessing"]
+    labels = [zero if label == "0" else label for label in postprocessing.get("labels", [])]
+    manifest["postprocessing"] = postprocessing | {"labels": labels}
+    (target / "model.json").write_text(json.dumps(manifest))
 
 
 def free_port() -> int:

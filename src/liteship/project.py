@@ -10,9 +10,7 @@ from pydantic import ValidationError
 
 from liteship.config import FunctionConfig
 from liteship.errors import ConfigurationError
-
-MODEL_FOLDER = "model"
-"""Of a function, where its artifact is; `liteship.runtime.function` looks there."""
+from liteship.runtime.settings import MODEL_FOLDER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +27,11 @@ class FunctionFolder:
 
     @property
     def model_folder(self) -> Path:
-        """Where its artifact lies."""
-        return self.folder / MODEL_FOLDER
+        """Where its own artifact lies: `model`, or `model/NAME/VERSION` among several."""
+        folder = self.folder / MODEL_FOLDER
+        if self.config.models is None:
+            return folder
+        return folder / self.config.name / self.config.version
 
     @property
     def root(self) -> Path:

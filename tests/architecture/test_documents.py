@@ -64,6 +64,7 @@ def test_every_key_of_function_toml_is_documented() -> None:
     text = (GUIDES / "function-toml.md").read_text()
     sections: dict[str, type[BaseModel]] = {
         "model": config.ModelSection,
+        "models": config.ModelsSection,
         "input": config.ImageInput,
         "output": config.OutputSection,
         "runtime": config.RuntimeSection,

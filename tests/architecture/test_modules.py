@@ -164,6 +164,19 @@ def test_the_open_inference_protocol(run_python: Run, update_golden: bool) -> No
     compare("https_open_inference", modules, update_golden)
 
 
+def test_one_of_several_models_over_https(
+    run_python: Run, function_folder: Path, artifact_folder: Path, update_golden: bool
+) -> None:
+    (function_folder / "model").rename(function_folder / "1")
+    (function_folder / "model" / "digits").mkdir(parents=True)
+    (function_folder / "1").rename(function_folder / "model" / "digits" / "1")
+    event = http_event(golden_input(artifact_folder), "application/octet-stream")
+    models = '{"name":"digits","version":"1"}'
+    modules = loaded(run_python, LAMBDA_START, event, LITESHIP_MODELS=models)
+    check_run_half(modules)
+    compare("https_models", modules, update_golden)
+
+
 def test_the_http_server(run_python: Run, artifact_folder: Path, update_golden: bool) -> None:
     modules = loaded(run_python, SERVER_START, golden_input(artifact_folder).hex())
     assert "PIL" not in modules

@@ -170,6 +170,10 @@ BAD: dict[str, Callable[[Image.Image], Case]] = {
     ),
     "wrong method": lambda _: Case(b"", None, 405, "route-unknown", method="GET"),
     "wrong method for health": lambda _: Case(b"x", None, 405, "route-unknown", path="/health/live"),
+    "loading": lambda _: Case(b"", None, 400, "control-off", path="/v2/repository/models/digits/load"),
+    "an index of no object": lambda _: Case(
+        b"[]", JSON, 400, "repository-request", path="/v2/repository/index"
+    ),
     "delete": lambda _: Case(b"", None, 405, "route-unknown", method="DELETE"),
 }
 OTHER: dict[str, Callable[[Image.Image], Case]] = {
@@ -177,6 +181,7 @@ OTHER: dict[str, Callable[[Image.Image], Case]] = {
     "live": lambda _: Case(method="GET", path="/health/live"),
     "ready": lambda _: Case(method="GET", path="/health/ready"),
     "a request id of the caller's": lambda p: Case(png(p), PNG, headers={"X-Request-Id": "mine"}),
+    "index": lambda _: Case(b'{"ready": true}', JSON, path="/v2/repository/index"),
     "openapi": lambda _: Case(method="GET", path="/openapi.json"),
     "docs": lambda _: Case(method="GET", path="/docs"),
 }

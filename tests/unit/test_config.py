@@ -179,3 +179,41 @@ def test_the_model_is_in_the_image_by_default() -> None:
 def with_location(location: str, knative: dict[str, Any] | None) -> dict[str, Any]:
     model = CONFIG["model"] | {"location": location}
     return CONFIG | {"model": model} | ({} if knative is None else {"knative": knative})
+
+
+def test_several_models_are_carried_to_the_runtime() -> None:
+    models = {"labels": {"wine": {"stable": "1"}}, "memory_mib": 64, "control": True}
+    environment = FunctionConfig.model_validate(CONFIG | {"models": models}).environment()
+    setting = Settings(environment).models
+    assert setting is not None
+    assert (setting.name, setting.version, setting.labels) == ("wine", "1", models["labels"])
+    assert (setting.memory_mib, setting.control) == (64, True)
+    bare = FunctionConfig.model_validate(CONFIG | {"models": {}}).environment()
+    assert bare == {"LITESHIP_MODELS": '{"name":"wine","version":"1"}'}
+    assert "LITESHIP_MODELS" not in FunctionConfig.model_validate(CONFIG).environment()
+
+
+@pytest.mark.parametrize(
+    ("models", "problem"),
+    [
+        ({"memory_mib": 0}, "greater than or equal to 1"),
+        ({"memory_mib": "64"}, "valid integer"),
+        ({"control": 1}, "valid boolean"),
+        ({"labels": {"wine": {"stable": 1}}}, "valid string"),
+        ({"labels": {"wine": "1"}}, "valid dictionary"),
+        ({"labels": {"../wine": {"stable": "1"}}}, "pattern"),
+        ({"labels": {"wine": {"a b": "1"}}}, "pattern"),
+        ({"labels": {"wine": {"stable": ".1"}}}, "pattern"),
+        ({"labels": {"wine": {"stable": "1\n"}}}, "pattern"),
+        ({"more": 1}, "Extra inputs"),
+    ],
+)
+def test_what_several_models_may_say(models: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        FunctionConfig.model_validate(CONFIG | {"models": models})
+
+
+def test_several_models_are_in_the_image() -> None:
+    model = CONFIG["model"] | {"location": "s3://bucket/models"}
+    with pytest.raises(ValidationError, match=r"several models need model\.location"):
+        FunctionConfig.model_validate(CONFIG | {"model": model, "models": {}})

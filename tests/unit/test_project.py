@@ -246,6 +246,15 @@ def test_a_function_is_found_from_below_its_project(
     )
 
 
+def test_among_several_models_its_own_is_below_its_name_and_version(
+    write: Callable[[str], Path],
+) -> None:
+    path = write(f"{MINIMAL}\n[models]\n")
+    found = load_function("wine", path.parents[2])
+    own = path.parent / "model" / "wine" / found.config.version
+    assert found.model_folder == own
+
+
 def test_no_project_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         find_root(tmp_path)

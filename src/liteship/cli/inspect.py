@@ -11,6 +11,7 @@ import typer
 from liteship.artifact import Artifact
 from liteship.cli.output import Json, print_json, print_table
 from liteship.project import load_function
+from liteship.runtime.models import find_versions
 
 
 def command(
@@ -24,7 +25,9 @@ def command(
 
         liteship inspect functions/digits/model --json
     """
-    folder = Path(target) if Path(target).is_dir() else load_function(target).model_folder
+    function = None if Path(target).is_dir() else load_function(target)
+    folder = Path(target) if function is None else function.model_folder
+    several = function is not None and function.config.models is not None
     artifact = Artifact.load(folder)
     manifest = artifact.manifest
     zipped_bytes = len(zlib.compress(artifact.model, 9))
@@ -42,8 +45,13 @@ def command(
             ("sha256", manifest.sha256),
             ("labels", ", ".join(manifest.postprocessing.labels) or "none"),
             *((key, _flat(value)) for key, value in provenance.items()),
+            *((("all models", _names(folder.parent.parent)),) if several else ()),
         ],
     )
+
+
+def _names(folder: Path) -> str:
+    return ", ".join(f"{name} {version}" for name, version in find_versions(str(folder)))
 
 
 def _flat(value: object) -> str:

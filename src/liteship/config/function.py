@@ -12,6 +12,7 @@ from liteship.config.sections import (
     NORMALIZATIONS,
     ImageInput,
     ModelSection,
+    ModelsSection,
     OutputSection,
     RuntimeSection,
     Section,
@@ -19,6 +20,7 @@ from liteship.config.sections import (
     TriggersSection,
 )
 from liteship.located_model import LocatedModel, locate
+from liteship.runtime.models_setting import ModelsSetting
 from liteship.runtime.settings import LOW_CONFIDENCE, S3
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class FunctionConfig(Section):
     name: Name
     version: Version
     model: ModelSection
+    models: ModelsSection | None = None
     input: Annotated[ImageInput | TensorInput, Field(discriminator="kind")]
     output: OutputSection = OutputSection()
     runtime: RuntimeSection = RuntimeSection()
@@ -44,6 +47,17 @@ class FunctionConfig(Section):
     knative: KnativeSection = Field(default=KnativeSection(), validate_default=True)
 
     _model_folder: Path | None = PrivateAttr(default=None)
+
+    @field_validator("models")
+    @classmethod
+    def _several_models_are_in_the_image(
+        cls, models: ModelsSection | None, info: ValidationInfo
+    ) -> ModelsSection | None:
+        location = info.data["model"].location if "model" in info.data else "image"
+        if models is not None and location != "image":
+            msg = f'several models need model.location = "image", not "{location}"'
+            raise ValueError(msg)
+        return models
 
     @field_validator("knative")
     @classmethod
@@ -145,4 +159,7 @@ class FunctionConfig(Section):
         if self.triggers.s3 is not None:
             variables["LITESHIP_S3_INPUT_PREFIX"] = self.triggers.s3.input_prefix
             variables["LITESHIP_S3_OUTPUT_PREFIX"] = self.triggers.s3.output_prefix
+        if self.models is not None:
+            setting = ModelsSetting(self.name, self.version, **self.models.model_dump())
+            variables["LITESHIP_MODELS"] = setting.to_json()
         return variables

@@ -108,6 +108,18 @@ class ModelSection(Section):
         return max_drop
 
 
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
+"""Also a model's or a version's name among several: `liteship.runtime.models_setting.is_name`."""
+
+
+class ModelsSection(Section):
+    """`[models]`: `model/` holds several models and versions, `NAME/VERSION` each."""
+
+    labels: dict[Label, dict[Label, Label]] = {}
+    memory_mib: Annotated[int, Field(ge=1, le=10_240)] | None = None
+    control: bool = False
+
+
 class ImageInput(Section):
     """`[input]` of a model that takes pictures."""
 

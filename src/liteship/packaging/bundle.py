@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 
 import liteship
-from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE, Artifact
+from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE
 from liteship.errors import LiteshipError, PackagingError
+from liteship.packaging.shipped_models import shipped_models
 
 RUN_HALF = ("__init__.py", "errors.py", "files.py", "quantization.py", "artifact", "runtime")
 """What of liteship is shipped; tests/architecture holds it to importing nothing else."""
@@ -36,7 +37,8 @@ EPOCH_S = 315_532_800
 def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
     """Writes a function's modules, `model/` and `liteship/` into a folder, whole or not at all.
 
-    Its modules are `app.py` and what lies beside it, `train.py` apart.
+    Its modules are `app.py` and what lies beside it, `train.py` apart; of each model its
+    artifact's files.
 
     The same inputs give the same bytes.
 
@@ -50,10 +52,10 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
         The entries written: these, and `__pycache__` where there is byte code.
 
     Raises:
-        PackagingError: `function-code-missing`, `bundle-unwritable`.
+        PackagingError: `function-code-missing`, `bundle-unwritable`; as `shipped_models`.
         ArtifactError: The artifact is missing, damaged or not whole.
     """
-    app, model = folder / "app.py", folder / "model"
+    app = folder / "app.py"
     if not app.is_file():
         raise PackagingError(
             "function-code-missing",
@@ -61,16 +63,17 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
             expected="a module that creates handler = Function(__file__)",
             hint="copy the app.py of another function",
         )
-    manifest = Artifact.load(model).manifest
+    models = shipped_models(folder)
     staging = output / f".bundle.{os.getpid()}.new"
     try:
         staging.mkdir(parents=True)
         for module in sorted(folder.glob("*.py")):
             if module.name != TRAINING:
                 shutil.copyfile(module, staging / module.name)
-        (staging / "model").mkdir()
-        for name in (MODEL_FILE, MANIFEST_FILE, manifest.golden.file):
-            shutil.copyfile(model / name, staging / "model" / name)
+        for place, manifest in models.items():
+            (staging / place).mkdir(parents=True)
+            for name in (MODEL_FILE, MANIFEST_FILE, manifest.golden.file):
+                shutil.copyfile(folder / place / name, staging / place / name)
         copy_run_half(staging / "liteship")
         if python in {None, f"{sys.version_info[0]}.{sys.version_info[1]}"}:
             compile_bytecode(staging)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from liteship.artifact.folder import MANIFEST_FILE, Artifact
 from liteship.errors import ConfigurationError
 from liteship.packaging.bundle import EPOCH_S
+from liteship.packaging.shipped_models import shipped_models
 
 if TYPE_CHECKING:
     from liteship.artifact import Manifest
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MODEL_LABEL, MANIFEST_LABEL = "liteship.model.sha256", "liteship.manifest.sha256"
 """Labels: the digests of model.tflite and of model.json, which may change alone."""
+
+MODELS_LABEL = "liteship.models.sha256"
+"""Label of a function with several: a digest of every model.json."""
 
 # https://github.com/distribution/reference/blob/main/regexp.go
 _REFERENCE = re.compile(
@@ -55,8 +59,22 @@ def model_labels(function: FunctionFolder) -> dict[str, str]:
 
 
 def _digests(function: FunctionFolder, manifest: Manifest) -> dict[str, str]:
-    text = (function.model_folder / MANIFEST_FILE).read_bytes()
-    return {MODEL_LABEL: manifest.sha256, MANIFEST_LABEL: hashlib.sha256(text).hexdigest()}
+    labels = {
+        MODEL_LABEL: manifest.sha256,
+        MANIFEST_LABEL: _digest((function.model_folder / MANIFEST_FILE).read_bytes()),
+    }
+    if function.config.models is not None:
+        places = sorted(shipped_models(function.folder))
+        lines = [
+            f"{place} {_digest((function.folder / place / MANIFEST_FILE).read_bytes())}\n"
+            for place in places
+        ]
+        labels[MODELS_LABEL] = _digest("".join(lines).encode())
+    return labels
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_created_s() -> int:

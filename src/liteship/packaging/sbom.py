@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import liteship
-from liteship.artifact import Artifact
+from liteship.artifact.folder import MODEL_FILE
 from liteship.files import replace_file
 from liteship.packaging.bom import cyclonedx_document
 from liteship.packaging.components import Component, layer_components
 from liteship.packaging.image_inputs import default_base_image
 from liteship.packaging.layers import build_layers
+from liteship.packaging.shipped_models import shipped_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -62,7 +63,7 @@ def write_zip_sbom(path: Path, function: FunctionFolder, layers: Mapping[str, Pa
         PackagingError: As `layer_components`.
         ConfigurationError: `source-date-epoch`.
     """
-    own = [liteship_component(), model_component(function)]
+    own = [liteship_component(), *model_components(function)]
     config = function.config
     return write_sbom(path, name=config.name, version=config.version, python_folders=layers, extra=own)
 
@@ -110,7 +111,7 @@ def write_image_sbom(
         PackagingError: As `layer_components`.
         ConfigurationError: `source-date-epoch`.
     """
-    own = [liteship_component(), model_component(function), base_component(base_image)]
+    own = [liteship_component(), *model_components(function), base_component(base_image)]
     config = function.config
     return write_sbom(
         path,
@@ -166,22 +167,25 @@ def liteship_component() -> Component:
     )
 
 
-def model_component(function: FunctionFolder) -> Component:
-    """The model; its licence is its owner's to know.
+def model_components(function: FunctionFolder) -> list[Component]:
+    """Each model; its licence is its owner's to know.
 
     Raises:
         ArtifactError: The artifact is missing, damaged or not whole.
+        PackagingError: `models-invalid`.
     """
-    manifest = Artifact.load(function.model_folder).manifest
-    return Component(
-        kind="machine-learning-model",
-        name=manifest.name,
-        version=manifest.version,
-        licence=None,
-        source="model",
-        path="model/model.tflite",
-        sha256=manifest.sha256,
-    )
+    return [
+        Component(
+            kind="machine-learning-model",
+            name=manifest.name,
+            version=manifest.version,
+            licence=None,
+            source="model",
+            path=f"{place}/{MODEL_FILE}",
+            sha256=manifest.sha256,
+        )
+        for place, manifest in shipped_models(function.folder).items()
+    ]
 
 
 def base_component(reference: str) -> Component:

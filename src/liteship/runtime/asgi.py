@@ -80,6 +80,9 @@ class AsgiApplication:
         self._in_flight = 0
         self._metrics = Metrics()
         function.telemetry.watch = self._count_predictions
+        function.is_server = True
+        if function.models is not None:
+            function.models.cache.workers = self.workers
 
     @property
     def unfinished(self) -> int:
@@ -112,12 +115,13 @@ class AsgiApplication:
             await _send(await self._answer(*found, scope, receive), send_and_watch)
             return
         start = time.perf_counter()
+        model: Model | None = None
         self._in_flight += 1
         try:
-            await self._dispatch(asked, found, scope, receive, send_and_watch)
+            model = await self._dispatch(asked, found, scope, receive, send_and_watch)
         finally:
             self._in_flight -= 1
-            self._metrics.answered(self._model(), status, time.perf_counter() - start)
+            self._metrics.answered(model or self._model(), status, time.perf_counter() - start)
 
     async def answer(self, route: Route, request: Request) -> Response:
         """Answers a whole request that did not come by ASGI.
@@ -129,7 +133,6 @@ class AsgiApplication:
         if route.kind == HEALTH:
             return run(route.answer, self._function, request)
         start = time.perf_counter()
-        status = 500
         self._in_flight += 1
         try:
             if route.kind == WORK:
@@ -137,26 +140,29 @@ class AsgiApplication:
                 response = await self._in_pool(route.answer, request)
             else:
                 response = run(route.answer, self._function, request)
-            status = response.status
         except NotReadyError as error:
             response = self._refuse(error, request.request_id)
-            status = response.status
         finally:
             self._in_flight -= 1
-            self._metrics.answered(self._model(), status, time.perf_counter() - start)
+        model = response.model or self._model()
+        self._metrics.answered(model, response.status, time.perf_counter() - start)
         return response
 
     async def _dispatch(
         self, asked: tuple[str, str], found: Found | None, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    ) -> Model | None:
+        """The model that the answer is of; None where that is not known, or is none in particular."""
         if _is_ambiguous(scope):
-            await _send(self._refuse(_ambiguous(), str(uuid.uuid4())), send)
+            response = self._refuse(_ambiguous(), str(uuid.uuid4()))
         elif found is not None:
-            await _send(await self._answer(*found, scope, receive), send)
+            response = await self._answer(*found, scope, receive)
         elif asked == EVENTS and self._takes_event(scope):
-            await _send(await self._answer_event(scope, receive), send)
+            response = await self._answer_event(scope, receive)
         else:
             await self._function.app(scope, receive, send)
+            return None
+        await _send(response, send)
+        return response.model
 
     async def _answer(
         self, route: Route, path_parameters: dict[str, str], scope: Scope, receive: Receive

@@ -7,9 +7,9 @@ import time
 from functools import cached_property, partial
 
 from liteship.artifact.folder import Artifact
-from liteship.errors import LiteshipError, NotFoundError, NotReadyError
+from liteship.errors import LiteshipError, NotReadyError
 from liteship.runtime.predictor import Predictor
-from liteship.runtime.settings import S3, Settings
+from liteship.runtime.settings import MODEL_FOLDER, S3, Settings
 from liteship.runtime.telemetry import create_telemetry
 
 TYPE_CHECKING = False
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from liteship.runtime.asgi import AsgiApplication
+    from liteship.runtime.models import Models
     from liteship.runtime.predictor import Postprocess, Preprocess
     from liteship.runtime.telemetry import Handler
 
@@ -51,6 +52,11 @@ class Function:
         extend: Adds routes of its own to the FastAPI application; called when that is first needed.
         environ: Settings; the process's environment by default.
 
+    Attributes:
+        models: What it serves, where `LITESHIP_MODELS` says that it is several models: its own, which
+            is loaded at start and stays, and others beside. None where it has one model.
+        is_server: Whether it answers as an HTTP server, in one process that every caller reaches.
+
     A model that cannot be loaded, or answers its golden input wrongly, does not end the process:
     every request then gets a 503 that says why, and readiness stays false. What is in the package
     stays as it is; where `LITESHIP_MODEL` names another place, it is tried again after `RETRY_S`, and
@@ -80,7 +86,8 @@ class Function:
             from liteship.runtime.snapstart import register_hooks
 
             register_hooks(self, environ)
-        self._folder = os.path.join(os.path.dirname(os.path.abspath(home)), "model")
+        self.is_server = False
+        self._home = os.path.dirname(os.path.abspath(home))
         self._make_predictor = partial(
             Predictor,
             backend=self.settings.backend,
@@ -89,6 +96,15 @@ class Function:
             preprocess=preprocess,
             postprocess=postprocess,
         )
+        self.models: Models | None = None
+        if self.settings.models is not None:
+            from liteship.runtime.models import Models
+
+            folder = os.path.join(self._home, MODEL_FOLDER)
+            self.models = Models(folder, self.settings.models, self._make_predictor, self.telemetry)
+            self.models.add(
+                self.settings.models.name, self.settings.models.version, self.require_predictor
+            )
         self._load()
 
     def _load(self, download_s: float | None = None) -> None:
@@ -123,8 +139,13 @@ class Function:
 
             where = settings.model, settings.model_sha256, settings.model_cache
             return fetch(*where, download_s or DOWNLOAD_S)
-        folder = settings.model or self._folder
-        return Artifact.load(folder, settings.model_sha256), folder
+        folder = settings.model or settings.model_folder(self._home)
+        artifact = Artifact.load(folder, settings.model_sha256)
+        if settings.models is not None:
+            from liteship.runtime.models import require_identity
+
+            require_identity(artifact, folder, settings.models.name, settings.models.version)
+        return artifact, folder
 
     def _can_come_back(self) -> bool:
         return self._predictor is None and bool(self.settings.model)
@@ -166,13 +187,17 @@ class Function:
 
         Args:
             name: Empty for the function's own.
-            version: Empty for the default one.
+            version: Empty for the default one: of its own model the function's own, of another the one
+                with the label `stable`, or else the greatest number.
             label: Of a version, such as `stable`; instead of `version`.
 
         Raises:
             NotFoundError: `model-unknown`, `version-unknown`, `label-unknown`.
-            NotReadyError: As `require_predictor`.
+            InputError: `version-ambiguous`.
+            NotReadyError: As `require_predictor`; `model-unloaded`.
         """
+        if self.models is not None:
+            return self.models.predictor(name, version, label)
         predictor = self.require_predictor()
         manifest = predictor.manifest
         for what, asked, served in (
@@ -181,14 +206,43 @@ class Function:
             ("label", label, ""),
         ):
             if asked not in {"", served}:
-                raise NotFoundError(
-                    f"{what}-unknown",
-                    f"this function does not serve that {what}",
-                    expected=served or "no label",
-                    received=f"{asked:.80}",
-                    hint="GET /v2/repository/index lists what is served",
-                )
+                from liteship.runtime.models import unknown
+
+                raise unknown(what, asked, filter(None, [served]))
         return predictor
+
+    def versions(self, name: str = "") -> list[str]:
+        """The versions that are served of a model, the greatest number last.
+
+        Args:
+            name: Empty for the function's own.
+
+        Raises:
+            NotFoundError: `model-unknown`.
+            NotReadyError: As `require_predictor`, where the function has one model.
+        """
+        if self.models is not None:
+            return self.models.versions(name)
+        return [self.predictor_for(name).manifest.version]
+
+    def refusal(self, name: str = "", *, version: str = "", label: str = "") -> NotReadyError | None:
+        """Why a model would not answer; of one that waits for its first request, as far as is known.
+
+        Args:
+            name: As for `predictor_for`.
+            version: The same.
+            label: The same.
+
+        Raises:
+            NotFoundError: As `predictor_for`.
+        """
+        if self.models is not None:
+            return self.models.refusal(name, version, label)
+        try:
+            self.predictor_for(name, version=version, label=label)
+        except NotReadyError as error:
+            return error
+        return None
 
     def __call__(self, event: object, context: object) -> object:
         """The Lambda handler; see `liteship.runtime.lambda_handler.handle`."""

@@ -14,6 +14,7 @@ from functools import partial
 from liteship.artifact.folder import Artifact
 from liteship.runtime.golden import ask_golden
 from liteship.runtime.http_event import http_event
+from liteship.runtime.settings import Settings
 from liteship.runtime.telemetry import create_telemetry
 
 TYPE_CHECKING = False
@@ -74,7 +75,8 @@ def find_problems(target: str, patience_s: float) -> list[str]:
         botocore.exceptions.BotoCoreError, ClientError: Lambda cannot be reached, or refuses.
         ValueError: An answer that is none of HTTP.
     """
-    artifact = Artifact.load(os.path.join(os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd(), "model"))
+    home = os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
+    artifact = Artifact.load(Settings(os.environ).model_folder(home))
     client = _client("lambda", max(patience_s / 2, LEAST_S))
     return ask_golden(artifact, partial(_ask, client, target))
 

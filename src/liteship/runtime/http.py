@@ -47,9 +47,19 @@ class Request:
 
     Attributes:
         path_parameters: The parts of the path that its route names.
+        model: Name and version of the model that its route found for it; for `/metrics`.
     """
 
-    __slots__ = ("body", "headers", "method", "path", "path_parameters", "query", "request_id")
+    __slots__ = (
+        "body",
+        "headers",
+        "method",
+        "model",
+        "path",
+        "path_parameters",
+        "query",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -67,6 +77,7 @@ class Request:
         self.request_id = request_id
         self.query = query
         self.path_parameters: Mapping[str, str] = {}
+        self.model: tuple[str, str] | None = None
 
     def parameter(self, name: str) -> str | None:
         """The last value that the query gives this parameter; None where it has none.
@@ -97,9 +108,12 @@ class Response:
         status: HTTP status code.
         content: JSON-ready; or bytes, whose `content-type` is in `headers`.
         headers: Beyond `content-length`; names in lower case.
+
+    Attributes:
+        model: As the request's.
     """
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "model", "status")
 
     def __init__(self, status: int, content: object, headers: Mapping[str, str] | None = None) -> None:
         self.status = status
@@ -109,6 +123,7 @@ class Response:
             "content-length": str(len(self.body)),
             **(headers or {}),
         }
+        self.model: tuple[str, str] | None = None
 
 
 class Route:

@@ -25,6 +25,10 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     route = _NATIVE.get((method, path))
     if route is not None:
         return route, {}
+    if path.startswith("/v2/repository/"):
+        from liteship.runtime.protocols import repository
+
+        return find_route(repository.ROUTES, method, path.removesuffix("/"))
     if path == "/v2" or path.startswith("/v2/"):
         from liteship.runtime.protocols import open_inference
 
@@ -38,10 +42,11 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 def all_routes() -> Iterator[Route]:
     """Every route of the short list."""
-    from liteship.runtime.protocols import open_inference, tf_serving
+    from liteship.runtime.protocols import open_inference, repository, tf_serving
 
     yield from native.ROUTES
     yield from open_inference.ROUTES
+    yield from repository.ROUTES
     yield from tf_serving.ROUTES
 
 
@@ -65,8 +70,9 @@ def run(route: Answer, function: Function, request: Request) -> Response:
             request.body = decompress(request.body, request.headers["content-encoding"], limit_bytes)
         response = route(function, request)
     except Exception as error:  # noqa: BLE001  # the edge: nothing a caller sends may end the process
-        return refuse(function, error, request.request_id)
+        response = refuse(function, error, request.request_id)
     response.headers["x-request-id"] = request.request_id
+    response.model = request.model
     return response
 
 

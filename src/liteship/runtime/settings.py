@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeVar
 
+    from liteship.runtime.models_setting import ModelsSetting
+
     Default = TypeVar("Default", int, None)
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -42,6 +44,9 @@ MOST_DRAIN_S = 20
 """Leaves requests in flight some time within `server.GRACEFUL_SHUTDOWN_S`."""
 
 OBSERVABILITY = ("lean", "powertools")
+
+MODEL_FOLDER = "model"
+"""Beside `app.py`: holds the artifact, or `NAME/VERSION` of several."""
 
 S3 = "s3://"
 """Begins the address of an artifact that is not in a folder."""
@@ -77,6 +82,7 @@ class Settings:
         model: `LITESHIP_MODEL`, where the artifact is: a folder, or `s3://BUCKET/KEY`; empty for the
             folder beside `app.py`.
         model_sha256: `LITESHIP_MODEL_SHA256`, the digest of its `model.json`; empty for any.
+        models: `LITESHIP_MODELS`, of a function that has several; None for one model.
         model_cache: Where an artifact from S3 is kept, below `TMPDIR`.
 
     Raises:
@@ -107,6 +113,7 @@ class Settings:
         # What is found there is verified
         self.model_cache = f"{environ.get('TMPDIR') or '/tmp'}/liteship/models"  # noqa: S108
         self._check_model()
+        self.models = self._read_models()
         if self.answers_uploads or self.model.startswith(S3):
             self._check_credentials()
         if prefixes_overlap(self.input_prefix, self.output_prefix):
@@ -121,6 +128,25 @@ class Settings:
                 problems=self._problems,
                 hint="correct function.toml and deploy again",
             )
+
+    def model_folder(self, home: str) -> str:
+        """Where the function's own artifact lies.
+
+        Args:
+            home: The folder with `app.py`.
+        """
+        folder = f"{home}/{MODEL_FOLDER}"
+        return f"{folder}/{self.models.name}/{self.models.version}" if self.models else folder
+
+    def _read_models(self) -> ModelsSetting | None:
+        text = self._environ.get("LITESHIP_MODELS", "")
+        if not text:
+            return None
+        from liteship.runtime.models_setting import read_models_setting
+
+        if self.model:
+            self._problems.append("LITESHIP_MODELS: not together with LITESHIP_MODEL")
+        return read_models_setting(text, self._problems)
 
     def _check_model(self) -> None:
         place, sha256 = self.model, self.model_sha256

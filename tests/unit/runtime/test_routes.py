@@ -29,7 +29,7 @@ def ask(
         ("GET", "/health/ready", HEALTH),
         ("GET", "/v2", QUESTION),
         ("GET", "/v2/health/ready", HEALTH),
-        ("GET", "/v2/models/a", QUESTION),
+        ("GET", "/v2/models/a", WORK),
         ("GET", "/v2/models/a/versions/1/ready", QUESTION),
         ("POST", "/v2/models/a/versions/1/infer", WORK),
         ("GET", "/v2x", None),

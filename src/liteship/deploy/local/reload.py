@@ -120,7 +120,7 @@ def _try_change(
 def _watched(folder: Path) -> Iterator[Path]:
     yield from folder.glob("*.py")
     yield folder / "function.toml"
-    yield from (folder / "model").glob("*")
+    yield from (folder / "model").rglob("*")
     source = Path(liteship.__file__).parent
     for name in RUN_HALF:
         yield from [source / name] if name.endswith(".py") else (source / name).rglob("*.py")

@@ -99,14 +99,17 @@ def measured_checks(config: FunctionConfig, found: Measurement) -> list[LimitChe
     slower = MARGIN * max(1.0, ONE_CPU_MIB / memory_mib)
     on_lambda = f"ms of one processor here, x{slower:.1f} at {memory_mib:,} MiB"
     inputs = input_keys(config)
+    # The function was measured with its own model alone
+    others_mib = (config.models.memory_mib if config.models else None) or 0
+    others = f", with {others_mib} MiB for other models" if others_mib else ""
     return [
         _measured(
             "peak-memory",
-            -(-found.peak_bytes // MIB),
+            -(-found.peak_bytes // MIB) + others_mib,
             int(memory_mib * MEMORY_SHARE),
             "MiB",
             f"raise runtime.memory_mib, or lower {inputs}",
-            f"reached by {found.largest}",
+            f"reached by {found.largest}{others}",
         ),
         _measured(
             "init",

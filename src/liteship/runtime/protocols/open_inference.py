@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from liteship.runtime.http import Request
     from liteship.runtime.predictor import Predictor
 
-EXTENSIONS = ("binary_tensor_data", "classification")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_repository")
 """What of the protocol's options is answered, by the names of Triton's documents."""
 
 PLATFORM = "litert_tflite"
@@ -48,7 +48,7 @@ def model_metadata(function: Function, request: Request) -> Response:
     manifest = _predictor(function, request).manifest
     content = {
         "name": manifest.name,
-        "versions": [manifest.version],
+        "versions": function.versions(manifest.name),
         "platform": PLATFORM,
         "inputs": [_input_metadata(spec, manifest) for spec in manifest.inputs],
         "outputs": [_tensor_metadata(spec, manifest) for spec in manifest.outputs],
@@ -59,8 +59,11 @@ def model_metadata(function: Function, request: Request) -> Response:
 
 def model_ready(function: Function, request: Request) -> Response:
     """A model is ready; 503 with the reason otherwise."""
-    manifest = _predictor(function, request).manifest
-    return Response(200, {"name": manifest.name, "ready": True})
+    name, version = _named(request)
+    refusal = function.refusal(name, version=version)
+    if refusal is not None:
+        raise refusal
+    return Response(200, {"name": name, "ready": True})
 
 
 def infer(function: Function, request: Request) -> Response:
@@ -87,8 +90,14 @@ def infer(function: Function, request: Request) -> Response:
 
 
 def _predictor(function: Function, request: Request) -> Predictor:
-    named = request.path_parameters
-    return function.predictor_for(named["name"], version=named.get("version", ""))
+    name, version = _named(request)
+    predictor = function.predictor_for(name, version=version)
+    request.model = predictor.manifest.name, predictor.manifest.version
+    return predictor
+
+
+def _named(request: Request) -> tuple[str, str]:
+    return request.path_parameters["name"], request.path_parameters.get("version", "")
 
 
 def _input_metadata(spec: TensorSpec, manifest: Manifest) -> dict[str, object]:
@@ -131,8 +140,8 @@ ROUTES = (
     Route("GET", "/v2", server_metadata, QUESTION),
     Route("GET", "/v2/health/live", live, HEALTH),
     Route(*READY_V2, ready, HEALTH),
-    Route("GET", _MODEL, model_metadata, QUESTION),
-    Route("GET", _VERSION, model_metadata, QUESTION),
+    Route("GET", _MODEL, model_metadata, WORK),  # may have to load the model
+    Route("GET", _VERSION, model_metadata, WORK),
     Route("GET", f"{_MODEL}/ready", model_ready, QUESTION),
     Route("GET", f"{_VERSION}/ready", model_ready, QUESTION),
     Route("POST", f"{_MODEL}/infer", infer, WORK),

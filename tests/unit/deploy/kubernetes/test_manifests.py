@@ -159,6 +159,16 @@ visibility = "cluster-local"
     assert {each["name"]: each["value"] for each in container["env"]} == config.environment()
 
 
+def test_several_models_arrive(make_config: Callable[..., FunctionConfig]) -> None:
+    config = make_config('[models]\nmemory_mib = 64\n[models.labels.wine]\nstable = "7"')
+    for pod in pods(config):
+        told = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+        setting = Settings(told).models
+        assert setting is not None
+        assert (setting.name, setting.version) == (config.name, config.version)
+        assert (setting.labels, setting.memory_mib) == ({"wine": {"stable": "7"}}, 64)
+
+
 def test_no_request_waits_longer_than_knative_allows(
     make_config: Callable[..., FunctionConfig],
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from liteship.config import ModelsSection
 from liteship.deploy.measuring.gate import MARGIN, MEASURED, MEMORY_SHARE, event_checks, measured_checks
 from liteship.deploy.measuring.measure import Measurement
 from liteship.packaging.quotas import INIT_MS, MIB, ONE_CPU_MIB, PAYLOAD_BYTES
@@ -47,6 +48,16 @@ def test_each_measured_value_has_a_limit(fields: dict[str, float], refused: set[
     assert tuple(check.name for check in checks) == MEASURED
     assert {check.name for check in checks if not check.ok} == refused
     assert all(check.basis for check in checks)
+
+
+def test_the_budget_of_other_models_is_added_to_what_was_measured() -> None:
+    config = digits(memory_mib=ONE_CPU_MIB).config
+    several = config.model_copy(update={"models": ModelsSection(memory_mib=64)})
+    one, more = (
+        measured_checks(each, measurement(peak_bytes=100 * MIB))[0] for each in (config, several)
+    )
+    assert (one.value, more.value) == (100, 164)
+    assert more.basis.endswith("a large one, with 64 MiB for other models")
 
 
 def test_less_memory_is_less_processor_and_more_of_it_is_not_faster() -> None:

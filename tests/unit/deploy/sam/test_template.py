@@ -275,3 +275,18 @@ def test_a_project_without_functions_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
         render(tmp_path)
     assert refused.value.reference == "function-missing"
+
+
+def test_several_models_are_told_to_the_function_and_to_its_hook(project: Callable[..., Path]) -> None:
+    labels = '[models]\ncontrol = true\n[models.labels.one]\nstable = "2"\ncanary = "3"'
+    root = project(one=labels, two="")
+    resources = parse(root)["Resources"]
+    variables = {
+        name: resource["Properties"]["Environment"]["Variables"]
+        for name, resource in resources.items()
+        if "Environment" in resource.get("Properties", {})
+    }
+    told = '{"name":"one","version":"3","labels":{"one":{"stable":"2","canary":"3"}},"control":true}'
+    assert variables["OneFunction"] == {"LITESHIP_MODELS": told}
+    assert variables["OneHook"]["LITESHIP_MODELS"] == told
+    assert "LITESHIP_MODELS" not in variables["TwoHook"]
