@@ -10,6 +10,7 @@ emulator's and the function's together, up to the first answer.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import statistics
@@ -46,11 +47,29 @@ def main() -> None:
     package = package_for_here(function)
     picture = http_event("POST", "/predict", _seven(), "image/png")
     tensor = http_event("POST", "/predict", bytes(64), "application/octet-stream")
+    elements = [0.5] * 64
+    open_inference = http_event(
+        "POST",
+        "/v2/models/digits/infer",
+        json.dumps(
+            {"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": elements}]}
+        ).encode(),
+        "application/json",
+    )
+    rows_of_pixels = [[[each] for each in elements[:8]]] * 8
+    tf_serving = http_event(
+        "POST",
+        "/v1/models/digits:predict",
+        json.dumps({"instances": [rows_of_pixels]}).encode(),
+        "application/json",
+    )
     with tempfile.TemporaryDirectory() as folder:
         variants: dict[str, tuple[Package, dict[str, str], Any]] = {
             "echo handler": (_with_app(package, Path(folder) / "echo", ECHO), {}, {}),
             "lean, tensor": (package, {}, tensor),
             "lean, PNG": (package, {}, picture),
+            "lean, Open Inference": (package, {}, open_inference),
+            "lean, TF Serving": (package, {}, tf_serving),
             "powertools, PNG": (package, {"LITESHIP_OBSERVABILITY": "powertools"}, picture),
             "FastAPI first, PNG": (_with_app(package, Path(folder) / "eager", EAGER), {}, picture),
         }
