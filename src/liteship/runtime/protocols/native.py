@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liteship.runtime.http import HEALTH, WORK, Request, Response, Route
+from liteship.runtime.http import HEALTH, QUESTION, WORK, Request, Response, Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,16 @@ def server_timing(inference: Inference) -> dict[str, str]:
     """The header that tells a caller how long each step took (https://www.w3.org/TR/server-timing/)."""
     steps = [f"{name};dur={ms:.2f}" for name, ms in inference.timings_ms.items()]
     return {"server-timing": ", ".join(steps)}
+
+
+def model(function: Function, request: Request) -> Response:
+    """The model's manifest, as `model.json` has it."""
+    predictor = function.predictor_for(
+        request.parameter("model") or "",
+        version=request.parameter("version") or "",
+        label=request.parameter("label") or "",
+    )
+    return Response(200, predictor.manifest.as_dict())
 
 
 def live(_function: Function, _request: Request) -> Response:
@@ -50,6 +60,7 @@ READY = ("GET", "/health/ready")
 
 ROUTES = (
     Route("POST", "/predict", predict, WORK),
+    Route("GET", "/model", model, QUESTION),
     Route("GET", "/health/live", live, HEALTH),
     Route(*READY, ready, HEALTH),
 )
