@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from liteship import Function
+from liteship.runtime.protocols.page import read_page
 
 if TYPE_CHECKING:
     import asyncio
@@ -180,7 +181,19 @@ OTHER: dict[str, Callable[[Image.Image], Case]] = {
     "openapi": lambda _: Case(method="GET", path="/openapi.json"),
     "docs": lambda _: Case(method="GET", path="/docs"),
 }
-CASES = GOOD | BAD | OTHER
+PAGE: dict[str, Callable[[Image.Image], Case]] = {
+    "page": lambda _: Case(method="GET", path="/"),
+    "page, by a browser that has another": lambda _: Case(
+        method="GET", path="/", headers={"If-None-Match": '"another"'}
+    ),
+    "page, by a browser that has it": lambda _: Case(
+        method="GET", path="/", status=304, headers={"If-None-Match": read_page()[1]["etag"]}
+    ),
+    "page, deleted": lambda _: Case(method="DELETE", path="/", status=405, reference="route-unknown"),
+    "model": lambda _: Case(method="GET", path="/model"),
+    "example": lambda _: Case(method="GET", path="/model/example"),
+}
+CASES = GOOD | BAD | OTHER | PAGE
 
 
 def event_v2(case: Case, stage: str = "$default") -> dict[str, Any]:

@@ -106,6 +106,8 @@ def test_the_openapi_document_names_every_path(function: Function) -> None:
     document = function.app.openapi()
     assert set(document["paths"]) == {
         "/predict",
+        "/model",
+        "/model/example",
         "/health/live",
         "/health/ready",
         "/own/{number}",

@@ -7,7 +7,7 @@ from liteship.runtime.http import HEALTH, QUESTION, WORK, Request, Response, Rou
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.runtime.function import Function
-    from liteship.runtime.predictor import Inference
+    from liteship.runtime.predictor import Inference, Predictor
 
 
 def predict(function: Function, request: Request) -> Response:
@@ -26,12 +26,16 @@ def server_timing(inference: Inference) -> dict[str, str]:
 
 def model(function: Function, request: Request) -> Response:
     """The model's manifest, as `model.json` has it."""
-    predictor = function.predictor_for(
+    return Response(200, asked_predictor(function, request).manifest.as_dict())
+
+
+def asked_predictor(function: Function, request: Request) -> Predictor:
+    """The model that a query asks for by `model`, and `version` or `label`; the default without."""
+    return function.predictor_for(
         request.parameter("model") or "",
         version=request.parameter("version") or "",
         label=request.parameter("label") or "",
     )
-    return Response(200, predictor.manifest.as_dict())
 
 
 def live(_function: Function, _request: Request) -> Response:
