@@ -48,9 +48,9 @@ class Browser:
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
         self.process = subprocess.Popen(
-            # A shell puts the pipes where Chromium looks for them
+            # A shell puts the pipes where Chromium looks for them; not every sh knows numbers above 9
             [
-                *("sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh"),
+                *("bash", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "bash"),
                 *(program, *FLAGS, f"--user-data-dir={profile}", "about:blank"),
             ],
             pass_fds=(commands, answers),
@@ -114,7 +114,7 @@ class Browser:
             "targetId"
         ]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self, session)
+        page = Page(self, session, context)
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             page.call(f"{domain}.enable")
         page.call(
@@ -139,8 +139,9 @@ class Browser:
 class Page:
     """One tab."""
 
-    def __init__(self, browser: Browser, session: str) -> None:
+    def __init__(self, browser: Browser, session: str, context: str) -> None:
         self._browser = browser
+        self._context = context
         self._session = session
         self.call: Callable[..., dict[str, Any]] = self._call
 
@@ -186,6 +187,13 @@ class Page:
         data = {"items": [], "files": list(map(str, files)), "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self.call("Input.dispatchDragEvent", type=kind, x=300, y=700, data=data)
+
+    def allow(self, permission: str) -> None:
+        """Grants what a person would be asked about."""
+        self.call("Page.bringToFront")
+        self._browser.call(
+            "Browser.grantPermissions", permissions=[permission], browserContextId=self._context
+        )
 
     def press(self, key: str, times: int = 1) -> None:
         """Presses a key that has a name."""
