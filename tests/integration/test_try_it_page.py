@@ -33,8 +33,21 @@ WINE = ROOT / "functions" / "wine"
 MODELS = ROOT / "tests" / "data" / "models"
 CHROMIUM = shutil.which("chromium")
 APP = "from liteship import Function\nhandler = Function(__file__)\n"
+HOOKS = """
+from liteship import Function
+seen = []
+def preprocess(body, content_type):
+    seen.append(body.decode())
+    return {"measurements": bytes(4 * 13)}
+def postprocess(outputs):
+    return {"tasted": seen.pop()}
+handler = Function(__file__, preprocess=preprocess, postprocess=postprocess)
+"""
 BAROLO = "14.23,1.71,2.43,15.6,127,2.8,3.06,0.28,2.29,5.64,1.04,3.92,1065"
 NARROW = 320
+GATEWAY_BYTES = 10 * 1024 * 1024
+"""https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+GATEWAY_REFUSAL = b'{"message":"Request Entity Too Large"}'
 ANSWERED = "document.querySelector('#answer:not([aria-busy]) .result:not(.wait)')"
 READY = "!document.getElementById('work').hidden"
 HOSTILE = "<img src=x onerror=document.body.textContent='ran'><script>document.body.remove()</script>"
@@ -203,6 +216,13 @@ def test_the_keyboard_chooses_the_language(browser: Browser, wine: str) -> None:
         assert page.run("[...document.querySelectorAll('#snippets pre')].map(each => each.hidden)") == [
             *(True, False, True)
         ]
+
+
+def test_the_keyboard_reaches_the_choice_of_pictures(browser: Browser, digits: str) -> None:
+    with browser.open(digits) as page:
+        page.wait_for(READY)
+        page.press("Tab")
+        assert page.run(FOCUS) == ["files", True]
 
 
 def test_enter_in_a_field_asks_and_an_empty_field_is_named(browser: Browser, wine: str) -> None:
@@ -463,6 +483,21 @@ def test_a_model_without_labels_answers_a_table(
         assert page.complaints() == []
 
 
+def test_steps_of_the_functions_own(
+    browser: Browser, start_server: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = copy_wine(tmp_path / "wine")
+    (folder / "app.py").write_text(HOOKS)
+    with browser.open(start_server(folder).url) as page:
+        page.wait_for(READY)
+        assert page.text("#json-note") == "This function reads requests in a way of its own."
+        page.run("document.getElementById('text').value = 'liquid'")
+        page.run("document.querySelector('#json .main').click()")
+        page.wait_for(ANSWERED)
+        assert json.loads(page.text(".result > pre"))["tasted"] == "liquid"
+        assert page.complaints() == []
+
+
 def test_the_address_says_which_model(browser: Browser, wine: str) -> None:
     with browser.open(f"{wine}/?model=wine&version=1&other=2") as page:
         page.wait_for(READY)
@@ -492,6 +527,20 @@ def test_at_a_stage_of_lambdas(
         answer = run_snippet(page, "curl", pictures)
         assert json.loads(answer)["predictions"][0]["label"] == "7"
         assert page.complaints() == []
+
+
+def test_a_refusal_of_the_gateways_is_shown_too(
+    browser: Browser, pictures: Path, artifact_folder: Path, lambda_context: Callable[[], Any]
+) -> None:
+    function = Function(str(artifact_folder.parent / "app.py"), environ={})
+    with serve_stage(function, lambda_context) as url, browser.open(f"{url}/prod/") as page:
+        page.wait_for(READY)
+        (pictures / "large.png").write_bytes(bytes(GATEWAY_BYTES + 1))
+        page.choose_files("#files", pictures / "large.png")
+        page.wait_for(ANSWERED)
+        assert page.text(".bad h3") == "Request Entity Too Large"
+        assert problem(page)["Hint"] == "Send a smaller picture."
+        assert problem(page)["Status"] == "413"
 
 
 def problem(page: Page) -> dict[str, str]:
@@ -572,6 +621,9 @@ def serve_stage(function: Function, lambda_context: Callable[[], Any]) -> Iterat
         def answer(self) -> None:
             path, _, query = self.path.partition("?")
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            if len(body) > GATEWAY_BYTES:
+                self.send(413, {"content-type": "application/json"}, GATEWAY_REFUSAL)
+                return
             http = {"method": self.command, "path": path, "sourceIp": "192.0.2.1"}
             event = {
                 "version": "2.0",
@@ -586,8 +638,11 @@ def serve_stage(function: Function, lambda_context: Callable[[], Any]) -> Iterat
             content = answer["body"].encode()
             if answer["isBase64Encoded"]:
                 content = base64.b64decode(content)
-            self.send_response(answer["statusCode"])
-            for name, value in answer["headers"].items():
+            self.send(answer["statusCode"], answer["headers"], content)
+
+        def send(self, status: int, headers: dict[str, str], content: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
