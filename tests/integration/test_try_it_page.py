@@ -106,6 +106,14 @@ def wine(start_server: Callable[..., Any], tmp_path_factory: pytest.TempPathFact
     return str(start_server(copy_wine(tmp_path_factory.mktemp("functions") / "wine")).url)
 
 
+@pytest.fixture(scope="module")
+def tasting(start_server: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a server that reads and answers in its own way: it tells what it was sent."""
+    folder = copy_wine(tmp_path_factory.mktemp("functions") / "tasting")
+    (folder / "app.py").write_text(HOOKS)
+    return str(start_server(folder).url)
+
+
 @pytest.fixture
 def pictures(tmp_path: Path, digit_images: Any) -> Path:
     """A folder with a picture of each digit, `0.png` to `9.png`, a broken one and a PDF."""
@@ -371,7 +379,7 @@ PROGRAMS = {"curl": ["sh"], "python": [sys.executable]}
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
-@pytest.mark.parametrize("name", ["7.png", "it's a seven $(exit).png"])
+@pytest.mark.parametrize("name", ["7.png", "it's a seven $(exit).png", "seven"])
 def test_a_pictures_snippets_work(
     browser: Browser, digits: str, pictures: Path, language: str, name: str
 ) -> None:
@@ -411,23 +419,23 @@ def test_several_inputs_are_a_text_whose_snippets_work(
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
-def test_what_is_written_into_the_text_is_sent_as_it_is(
-    browser: Browser, start_server: Callable[..., Any], tmp_path: Path, language: str
+@pytest.mark.parametrize(
+    "text", ["@/etc/passwd", "it's \\ $(exit) `id` ü \u2028", 'r"""', "x\\", "[1]\n\n[2]"]
+)
+def test_what_is_written_is_sent_as_it_is(
+    browser: Browser, tasting: str, tmp_path: Path, language: str, text: str
 ) -> None:
-    odd = '{"it\'s \\"odd\\"": "\\\\ $(exit) \u2028"}'
-    server = start_server(function_of("dtypes", tmp_path / "dtypes"))
-    with browser.open(server.url) as page:
+    with browser.open(tasting) as page:
         page.wait_for(READY)
         page.run(f"""(() => {{
           const text = document.getElementById("text");
-          text.value = {json.dumps(odd)};
+          text.value = {json.dumps(text)};
           text.dispatchEvent(new Event("input", {{bubbles: true}}));
           document.querySelector("#json .main").click();
         }})()""")
         page.wait_for(ANSWERED)
-        assert problem(page)["Reference"] == "json-form"
-        code = page.run(f"document.getElementById('snippet-{language}').textContent")
-    assert odd in code or odd.replace("'", "'\\''") in code
+        assert json.loads(page.text(".result > pre"))["tasted"] == text
+        assert json.loads(run_snippet(page, language, tmp_path))["tasted"].strip("\n") == text
 
 
 def test_the_copy_button_copies_what_is_shown(browser: Browser, wine: str) -> None:
@@ -483,18 +491,13 @@ def test_a_model_without_labels_answers_a_table(
         assert page.complaints() == []
 
 
-def test_steps_of_the_functions_own(
-    browser: Browser, start_server: Callable[..., Any], tmp_path: Path
-) -> None:
-    folder = copy_wine(tmp_path / "wine")
-    (folder / "app.py").write_text(HOOKS)
-    with browser.open(start_server(folder).url) as page:
+def test_steps_of_the_functions_own(browser: Browser, tasting: str) -> None:
+    with browser.open(tasting) as page:
         page.wait_for(READY)
         assert page.text("#json-note") == "This function reads requests in a way of its own."
-        page.run("document.getElementById('text').value = 'liquid'")
         page.run("document.querySelector('#json .main').click()")
         page.wait_for(ANSWERED)
-        assert json.loads(page.text(".result > pre"))["tasted"] == "liquid"
+        assert page.text("#status") == "answered"
         assert page.complaints() == []
 
 
