@@ -160,8 +160,19 @@ def test_several_pictures_have_several_answers(browser: Browser, digits: str, pi
         page.wait_for(ANSWERED)
         assert page.texts(".result h3") == names
         assert page.texts(".best") == ["3", "0", "7"]
-        page.run("document.querySelector('#again button').click()")
+        page.run("document.querySelector('#again').click()")
         page.wait_for(f"{ANSWERED} && document.querySelectorAll('.best').length === 3")
+
+
+def test_who_has_no_picture_takes_the_example(browser: Browser, digits: str) -> None:
+    with browser.open(digits) as page:
+        page.wait_for(READY)
+        page.run("document.querySelector('#sample').click()")
+        page.wait_for(ANSWERED)
+        assert page.texts(".result h3") == ["example.png"]
+        assert page.texts(".best") == [golden_label()]
+        assert "@picture.png" in page.text("#snippet-curl")
+        assert page.complaints() == []
 
 
 def test_a_picture_is_dropped(browser: Browser, digits: str, pictures: Path) -> None:
@@ -544,6 +555,15 @@ def test_a_refusal_of_the_gateways_is_shown_too(
         assert page.text(".bad h3") == "Request Entity Too Large"
         assert problem(page)["Hint"] == "Send a smaller picture."
         assert problem(page)["Status"] == "413"
+
+
+def golden_label() -> str:
+    """What the digits function reads in its golden input."""
+    function = Function(str(ROOT / "functions" / "digits" / "app.py"), environ={})
+    predictor = function.require_predictor()
+    (golden,) = predictor.artifact.golden_inputs
+    fields: Any = predictor.predict(golden, "application/octet-stream").fields
+    return str(fields["predictions"][0]["label"])
 
 
 def problem(page: Page) -> dict[str, str]:

@@ -33,23 +33,26 @@ def find(function: Function, method: str, path: str) -> tuple[Route, dict[str, s
         from liteship.runtime.protocols import tf_serving
 
         return find_route(tf_serving.ROUTES, method, path)
-    if path in {"/", "/model/example"}:
+    if path == "/model/example":
+        from liteship.runtime.protocols import example
+
+        return find_route(example.ROUTES, method, path)
+    # A route of the function's own comes before the page; the application knows whether there is one
+    if path == "/" and function.extend is None:
         from liteship.runtime.protocols import page
 
-        # A route of the function's own comes before the page; the application knows which there are
-        routes = page.ROUTES if function.extend else (*page.ROUTES, page.PAGE)
-        return find_route(routes, method, path)
+        return find_route([page.PAGE], method, path)
     return None
 
 
 def all_routes() -> Iterator[Route]:
     """Every route of the short list, but for the page: a function's own routes come before it."""
-    from liteship.runtime.protocols import open_inference, page, tf_serving
+    from liteship.runtime.protocols import example, open_inference, tf_serving
 
     yield from native.ROUTES
     yield from open_inference.ROUTES
     yield from tf_serving.ROUTES
-    yield from page.ROUTES
+    yield from example.ROUTES
 
 
 def answer(function: Function, request: Request) -> Response | None:
