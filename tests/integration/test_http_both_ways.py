@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from liteship import Function
+from liteship.runtime.protocols.page import read_page
 
 if TYPE_CHECKING:
     import asyncio
@@ -304,7 +305,19 @@ OPEN_INFERENCE: dict[str, Callable[[Image.Image], Case]] = {
     ),
     "v2 unknown path": lambda _: Case(b"", None, 404, "route-unknown", method="GET", path="/v2/models"),
 }
-CASES = GOOD | BAD | OTHER | OPEN_INFERENCE
+PAGE: dict[str, Callable[[Image.Image], Case]] = {
+    "page": lambda _: Case(method="GET", path="/"),
+    "page, by a browser that has another": lambda _: Case(
+        method="GET", path="/", headers={"If-None-Match": '"another"'}
+    ),
+    "page, by a browser that has it": lambda _: Case(
+        method="GET", path="/", status=304, headers={"If-None-Match": read_page()[1]["etag"]}
+    ),
+    "page, deleted": lambda _: Case(method="DELETE", path="/", status=405, reference="route-unknown"),
+    "model": lambda _: Case(method="GET", path="/model"),
+    "example": lambda _: Case(method="GET", path="/model/example"),
+}
+CASES = GOOD | BAD | OTHER | OPEN_INFERENCE | PAGE
 
 
 def event_v2(case: Case, stage: str = "$default") -> dict[str, Any]:

@@ -14,14 +14,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import liteship
 from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE
 from liteship.errors import LiteshipError, PackagingError
 from liteship.packaging.shipped_models import shipped_models
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 RUN_HALF = ("__init__.py", "errors.py", "files.py", "quantization.py", "artifact", "runtime")
 """What of liteship is shipped; tests/architecture holds it to importing nothing else."""
+
+SHIPPED = {".py", ".html"}
 
 RUNS_AT = "/var/task"
 """Where Lambda unpacks a function, and where the image keeps it: byte code names its source's path
@@ -90,14 +96,21 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
 
 
 def copy_run_half(target: Path) -> None:
-    """Copies liteship's run half, sources only."""
+    """Copies liteship's run half, without byte code."""
     source = Path(liteship.__file__).parent
+    for path in run_half():
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def run_half() -> Iterator[Path]:
+    """The files of liteship that are shipped: sources, and the pages that they serve."""
     for name in RUN_HALF:
-        paths = [source / name] if name.endswith(".py") else sorted((source / name).rglob("*.py"))
-        for path in paths:
-            copy = target / path.relative_to(source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+        path = Path(liteship.__file__).with_name(name)
+        if path.is_file():
+            yield path
+        yield from sorted(each for each in path.rglob("*") if each.suffix in SHIPPED)
 
 
 def compile_bytecode(root: Path) -> None:

@@ -20,6 +20,7 @@ import liteship
 from liteship.errors import InputError
 from liteship.runtime.http import WORK, Request, Response
 from liteship.runtime.protocols import native
+from liteship.runtime.protocols.page import PAGE
 from liteship.runtime.receiving import read_body, request_id_from
 from liteship.runtime.routes import all_routes, refuse, run
 
@@ -57,6 +58,7 @@ def create_app(function: Function) -> FastAPI:
     app.add_exception_handler(Exception, partial(_failed, function))
     if function.extend is not None:
         function.extend(app)
+    app.add_api_route(PAGE.template, _endpoint(function, PAGE.answer), include_in_schema=False)
     return app
 
 

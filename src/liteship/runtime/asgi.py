@@ -110,7 +110,7 @@ class AsgiApplication:
         if asked == METRICS:
             await self._send_metrics(send_and_watch)
             return
-        found = find(*asked)
+        found = find(self._function, *asked)
         if found is not None and found[0].kind == HEALTH:
             await _send(await self._answer(*found, scope, receive), send_and_watch)
             return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NATIVE = {(route.method, route.template): route for route in native.ROUTES}
 
 
-def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+def find(function: Function, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     """The route of a request, and the named parts of its path; None if it is not on the short list."""
     route = _NATIVE.get((method, path))
     if route is not None:
@@ -37,22 +37,32 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         from liteship.runtime.protocols import tf_serving
 
         return find_route(tf_serving.ROUTES, method, path)
+    if path == "/model/example":
+        from liteship.runtime.protocols import example
+
+        return find_route(example.ROUTES, method, path)
+    # A route of the function's own comes before the page; the application knows whether there is one
+    if path == "/" and function.extend is None:
+        from liteship.runtime.protocols import page
+
+        return find_route([page.PAGE], method, path)
     return None
 
 
 def all_routes() -> Iterator[Route]:
-    """Every route of the short list."""
-    from liteship.runtime.protocols import open_inference, repository, tf_serving
+    """Every route of the short list, but for the page: a function's own routes come before it."""
+    from liteship.runtime.protocols import example, open_inference, repository, tf_serving
 
     yield from native.ROUTES
     yield from open_inference.ROUTES
     yield from repository.ROUTES
     yield from tf_serving.ROUTES
+    yield from example.ROUTES
 
 
 def answer(function: Function, request: Request) -> Response | None:
     """Answers a request of the short list; None for everything else."""
-    found = find(request.method, request.path)
+    found = find(function, request.method, request.path)
     if found is None:
         return None
     route, request.path_parameters = found

@@ -37,6 +37,7 @@ def test_holds_code_artifact_and_the_run_half_only(function_folder: Path, tmp_pa
     assert parts == {
         *("__init__.py", "errors.py", "files.py", "quantization.py", "artifact", "runtime")
     }
+    assert "liteship/runtime/pages/try_it.html" in files
     for name, content in files.items():
         if name.startswith("liteship/"):
             assert content == (SOURCES / name).read_bytes()

@@ -40,8 +40,10 @@ def ask(
         ("GET", "/nowhere", None),
     ],
 )
-def test_the_short_list(method: str, path: str, kind: str | None) -> None:
-    found = find(method, path)
+def test_the_short_list(
+    make_function: Callable[..., Function], method: str, path: str, kind: str | None
+) -> None:
+    found = find(make_function(), method, path)
     assert (found and found[0].kind) == kind
 
 

@@ -15,11 +15,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import liteship
 from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
 from liteship.deploy.local.events import http_event
 from liteship.errors import DeploymentError, LiteshipError
-from liteship.packaging.bundle import RUN_HALF
+from liteship.packaging.bundle import run_half
 from liteship.project import load_function
 
 if TYPE_CHECKING:
@@ -121,9 +120,7 @@ def _watched(folder: Path) -> Iterator[Path]:
     yield from folder.glob("*.py")
     yield folder / "function.toml"
     yield from (folder / "model").rglob("*")
-    source = Path(liteship.__file__).parent
-    for name in RUN_HALF:
-        yield from [source / name] if name.endswith(".py") else (source / name).rglob("*.py")
+    yield from run_half()
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

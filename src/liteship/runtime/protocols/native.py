@@ -7,17 +7,12 @@ from liteship.runtime.http import HEALTH, WORK, Request, Response, Route
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.runtime.function import Function
-    from liteship.runtime.predictor import Inference
+    from liteship.runtime.predictor import Inference, Predictor
 
 
 def predict(function: Function, request: Request) -> Response:
     """Answers a picture, raw tensors, JSON or CSV with predictions; timings are in `server-timing`."""
-    predictor = function.predictor_for(
-        request.parameter("model") or "",
-        version=request.parameter("version") or "",
-        label=request.parameter("label") or "",
-    )
-    request.model = predictor.manifest.name, predictor.manifest.version
+    predictor = asked_predictor(function, request)
     prediction = predictor.predict(request.body, request.headers.get("content-type", ""))
     function.telemetry.predicted(prediction.inference)
     return Response(200, prediction.fields, server_timing(prediction.inference))
@@ -27,6 +22,22 @@ def server_timing(inference: Inference) -> dict[str, str]:
     """The header that tells a caller how long each step took (https://www.w3.org/TR/server-timing/)."""
     steps = [f"{name};dur={ms:.2f}" for name, ms in inference.timings_ms.items()]
     return {"server-timing": ", ".join(steps)}
+
+
+def model(function: Function, request: Request) -> Response:
+    """The model's manifest, as `model.json` has it."""
+    return Response(200, asked_predictor(function, request).manifest.as_dict())
+
+
+def asked_predictor(function: Function, request: Request) -> Predictor:
+    """The model that a query asks for by `model`, and `version` or `label`; the default without."""
+    predictor = function.predictor_for(
+        request.parameter("model") or "",
+        version=request.parameter("version") or "",
+        label=request.parameter("label") or "",
+    )
+    request.model = predictor.manifest.name, predictor.manifest.version
+    return predictor
 
 
 def live(_function: Function, _request: Request) -> Response:
@@ -58,6 +69,7 @@ READY_V2 = ("GET", "/v2/health/ready")
 
 ROUTES = (
     Route("POST", "/predict", predict, WORK),
+    Route("GET", "/model", model, WORK),  # may have to load the model
     Route("GET", "/health/live", live, HEALTH),
     Route(*READY, ready, HEALTH),
 )
