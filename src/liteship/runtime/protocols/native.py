@@ -1,21 +1,68 @@
-"""liteship's own protocol: `POST /predict`, and the two health questions platforms ask."""
+"""liteship's own protocol: `POST /predict`, the model's manifest, and what platforms ask for health."""
 
 from __future__ import annotations
 
-from liteship.runtime.http import HEALTH, WORK, Request, Response, Route
+from liteship.errors import InputError
+from liteship.runtime.http import HEALTH, QUESTION, WORK, Request, Response, Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.runtime.function import Function
-    from liteship.runtime.predictor import Inference
+    from liteship.runtime.predictor import Inference, Predictor
+
+_MOST_DIGITS = 9
 
 
 def predict(function: Function, request: Request) -> Response:
-    """Answers a picture, raw tensors, JSON or CSV with predictions; timings are in `server-timing`."""
-    predictor = function.require_predictor()
-    prediction = predictor.predict(request.body, request.headers.get("content-type", ""))
+    """Answers pictures, raw tensors, JSON, CSV or a form with predictions; timings: `server-timing`."""
+    predictor = _predictor(function, request)
+    content_type = request.headers.get("content-type", "")
+    prediction = predictor.predict(request.body, content_type, _top(request))
     function.telemetry.predicted(prediction.inference)
     return Response(200, prediction.fields, server_timing(prediction.inference))
+
+
+def model(function: Function, request: Request) -> Response:
+    """The model's manifest: its tensors, labels, quantization, and where it came from.
+
+    Without the golden outputs, which nobody but the self-test reads: they are as large as an answer.
+    """
+    manifest = _predictor(function, request).manifest.as_dict()
+    del manifest["golden"]
+    return Response(200, manifest)
+
+
+def _predictor(function: Function, request: Request) -> Predictor:
+    """The model that the query names, by `model`, `version` and `label`; else the function's own."""
+    if not request.query:
+        return function.require_predictor()
+    name, version, label = (request.parameter(each) or "" for each in ("model", "version", "label"))
+    if version and label:
+        raise InputError(
+            "query-invalid",
+            "the query names both a version and a label",
+            expected="one of them",
+            received=f"version {version:.60}, label {label:.60}",
+            hint="leave out one",
+        )
+    return function.predictor_for(name, version=version, label=label)
+
+
+def _top(request: Request) -> int | None:
+    """How many labels the query asks for; None where it does not say."""
+    text = request.parameter("top")
+    if text is None:
+        return None
+    digits = text.lstrip("0")
+    if not (digits.isascii() and digits.isdigit()):
+        raise InputError(
+            "top-invalid",
+            "the query does not say how many labels to answer",
+            expected="a whole number from 1 on",
+            received=f"{text:.60}",
+            hint="send top=5 for the five best; a number above that of the labels gives all",
+        )
+    return int(digits[:_MOST_DIGITS])
 
 
 def server_timing(inference: Inference) -> dict[str, str]:
@@ -50,6 +97,7 @@ READY = ("GET", "/health/ready")
 
 ROUTES = (
     Route("POST", "/predict", predict, WORK),
+    Route("GET", "/model", model, QUESTION),
     Route("GET", "/health/live", live, HEALTH),
     Route(*READY, ready, HEALTH),
 )
