@@ -55,9 +55,9 @@ def test_parses_what_json_has() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1e309", "-1E+309", "1e0400", "9" * 309, "-" + "9" * 5000, "9" * 250 + "e99", "9" * 400 + ".5"],
+    ["1e309", "-1E+309", "1e0400", "9" * 250 + "e99", "9" * 400 + ".5"],
 )
-def test_numbers_beyond_float64_are_refused(text: str) -> None:
+def test_reals_beyond_float64_are_refused(text: str) -> None:
     with pytest.raises(InputError) as raised:
         parse_json(f'{{"id": [{text}]}}'.encode())
     assert raised.value.reference == "json-not-finite"
@@ -75,8 +75,10 @@ def test_a_key_that_comes_twice_is_refused(body: bytes) -> None:
     assert (raised.value.reference, raised.value.received) == ("json-duplicate", "a")
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 9_000 + b"]" * 9_000])
-def test_deep_json_is_refused(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 9_000 + b"]" * 9_000, b"9" * 5_000]
+)
+def test_what_python_cannot_hold_is_refused(body: bytes) -> None:
     with pytest.raises(InputError) as raised:
         parse_json(body)
     assert raised.value.reference == "json-invalid"

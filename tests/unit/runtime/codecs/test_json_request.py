@@ -76,6 +76,7 @@ def test_a_picture_in_base64_is_the_picture(picture_model: Manifest) -> None:
         b'{"inputs": 1} trailing',
         b"[" * 1_000,
         b'{"a":' * 1_000,
+        b"9" * 5_000,
     ],
 )
 def test_what_is_not_json_is_refused(body: bytes, pair: Manifest) -> None:
@@ -98,9 +99,7 @@ def test_json_of_another_form_is_refused(body: str, pair: Manifest) -> None:
     assert reference(pair, body) == "json-form"
 
 
-@pytest.mark.parametrize(
-    "text", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e39", "9" * 5000]
-)
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e39"])
 def test_only_finite_numbers_of_the_dtype(text: str, pair: Manifest) -> None:
     body = f'{{"inputs": {{"a": [[1, {text}]], "b": [[7]]}}}}'
     assert reference(pair, body) == "json-not-finite"
@@ -145,7 +144,7 @@ def test_a_boolean_is_an_element_of_a_bool_tensor(manifest_of: ManifestOf) -> No
     assert reference(manifest, '{"inputs": [true, false, 2]}') == "tensor-value"
 
 
-@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 1.5, 10**30])
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 1.5, 10**30, 10**4000])
 def test_an_integer_tensor_takes_integers_of_its_range(number: float, pair: Manifest) -> None:
     body = json.dumps({"inputs": {"a": [[1, 2]], "b": [[number]]}})
     assert reference(pair, body) == "tensor-value"
