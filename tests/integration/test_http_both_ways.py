@@ -13,6 +13,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import httpx
 import numpy as np
@@ -44,6 +45,11 @@ class Case:
     method: str = "POST"
     path: str = "/predict"
     headers: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.path}?{self.query}" if self.query else self.path
 
     def all_headers(self) -> dict[str, str]:
         own = {} if self.content_type is None else {"Content-Type": self.content_type}
@@ -136,13 +142,17 @@ BAD: dict[str, Callable[[Image.Image], Case]] = {
     "a bomb": lambda _: Case(bomb(), PNG, 413, "image-too-large"),
     "more than 8 bits": lambda p: Case(png(p.convert("I;16")), PNG, 415, "image-depth"),
     "another content type": lambda p: Case(png(p), "text/plain", 415, "media-type-unsupported"),
-    "a form": lambda p: Case(png(p), "multipart/form-data; boundary=x", 415, "media-type-unsupported"),
+    "no form": lambda p: Case(png(p), "multipart/form-data; boundary=x", 400, "form-invalid"),
     "no content type": lambda p: Case(png(p), None, 415, "media-type-unsupported"),
     "raw tensor too short": lambda _: Case(bytes(63), BINARY, 400, "tensor-size"),
     "json of another shape": lambda p: Case(
         as_json({"inputs": unit(p)[:7]}), JSON, 400, "tensor-shape"
     ),
     "json of ragged lists": lambda _: Case(b'{"inputs": [[1], [1, 2]]}', JSON, 400, "tensor-shape"),
+    "json with a key twice": lambda _: Case(b'{"inputs": 1, "inputs": 2}', JSON, 400, "json-duplicate"),
+    "json of more than any batch": lambda _: Case(
+        b'{"inputs": [' + b"[]," * 33_000 + b"[]]}", JSON, 413, "json-too-long"
+    ),
     "json of another form": lambda _: Case(b'{"instances": []}', JSON, 400, "json-form"),
     "json of words": lambda _: Case(
         as_json({"inputs": [[["0"] * 1] * 8] * 8}), JSON, 400, "tensor-value"
@@ -317,7 +327,116 @@ PAGE: dict[str, Callable[[Image.Image], Case]] = {
     "model": lambda _: Case(method="GET", path="/model"),
     "example": lambda _: Case(method="GET", path="/model/example"),
 }
-CASES = GOOD | BAD | OTHER | OPEN_INFERENCE | PAGE
+
+
+def form(*files: tuple[str, bytes, str]) -> dict[str, Any]:
+    """A form's body and content type, as a browser writes them."""
+    parts = [
+        f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
+        f"Content-Type: {media_type}\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for name, content, media_type in files
+    ]
+    return {"body": b"".join(parts) + b"--x--\r\n", "content_type": "multipart/form-data; boundary=x"}
+
+
+def encoded(picture: Image.Image) -> dict[str, str]:
+    return {"b64": base64.b64encode(png(picture)).decode()}
+
+
+def raw(picture: Image.Image) -> bytes:
+    return bytes(each ^ 0x80 for each in picture.tobytes())
+
+
+SEVERAL: dict[str, Callable[[Image.Image], Case]] = {
+    "form of one": lambda p: Case(**form(("7.png", png(p), PNG))),
+    "form of three": lambda p: Case(
+        **form(
+            ("7.png", png(p), PNG),
+            ("7", saved(p, "JPEG"), BINARY),
+            ("7.json", as_json({"inputs": unit(p)}), JSON),
+        )
+    ),
+    "form with a broken picture": lambda p: Case(
+        **form(("7.png", png(p), PNG), ("8.png", png(p)[:40], PNG)),
+        status=400,
+        reference="image-broken",
+    ),
+    "form without a file": lambda _: Case(**form(), status=400, reference="form-empty"),
+    "form cut off": lambda p: Case(
+        form(("7.png", png(p), PNG))["body"][:-5],
+        "multipart/form-data; boundary=x",
+        400,
+        "form-invalid",
+    ),
+    "list of one picture": lambda p: Case(as_json({"images": [encoded(p)]}), JSON),
+    "list of pictures": lambda p: Case(as_json({"images": [encoded(p)] * 3}), JSON),
+    "empty list of pictures": lambda _: Case(b'{"images": []}', JSON, 400, "batch-empty"),
+    "batch in json": lambda p: Case(as_json({"inputs": [unit(p)] * 2}), JSON),
+    "broken batch in json": lambda p: Case(
+        as_json({"inputs": [unit(p), unit(p)[1:]]}), JSON, 400, "tensor-shape"
+    ),
+    "raw batch": lambda p: Case(raw(p) * 5, BINARY),
+    "raw batch that is too large": lambda p: Case(raw(p) * 257, BINARY, 413, "batch-too-large"),
+    "top": lambda p: Case(png(p), PNG, query="top=5"),
+    "top of more than there are": lambda p: Case(png(p), PNG, query="top=99999999999999999999"),
+    "top of none": lambda p: Case(png(p), PNG, 400, "top-invalid", query="top=0"),
+    "top of words": lambda p: Case(png(p), PNG, 400, "top-invalid", query="top=%C2%B2"),
+    "empty top": lambda p: Case(png(p), PNG, 400, "top-invalid", query="top="),
+    "model and version": lambda p: Case(png(p), PNG, query="model=digits&version=1"),
+    "another model": lambda p: Case(png(p), PNG, 404, "model-unknown", query="model=..%2Fetc"),
+    "another version": lambda p: Case(png(p), PNG, 404, "version-unknown", query="version=2"),
+    "version and label": lambda p: Case(
+        png(p), PNG, 400, "version-ambiguous", query="version=1&label=a"
+    ),
+    "manifest": lambda _: Case(method="GET", path="/model"),
+    "manifest of another model": lambda _: Case(
+        b"", None, 404, "model-unknown", "GET", "/model", query="model=x"
+    ),
+}
+
+
+def tf_serving(content: object, status: int = 200, reference: str | None = None) -> Case:
+    path = "/v1/models/digits:predict"
+    return Case(as_json(content), JSON, status, reference, path=path)
+
+
+TF_SERVING: dict[str, Callable[[Image.Image], Case]] = {
+    "tf: rows": lambda p: tf_serving({"instances": [unit(p)] * 2}),
+    "tf: rows by name": lambda p: tf_serving({"instances": [{"image": unit(p)}]}),
+    "tf: columns": lambda p: tf_serving({"inputs": [unit(p)] * 2}),
+    "tf: columns by name": lambda p: tf_serving({"inputs": {"image": [unit(p)]}}),
+    "tf: pictures": lambda p: tf_serving({"instances": [encoded(p)] * 2}),
+    "tf: version": lambda p: Case(
+        as_json({"instances": [unit(p)]}), None, path="/v1/models/digits/versions/1:predict"
+    ),
+    "tf: both forms": lambda p: tf_serving(
+        {"instances": [unit(p)], "inputs": [unit(p)]}, 400, "json-form"
+    ),
+    "tf: no rows": lambda _: tf_serving({"instances": []}, 400, "batch-empty"),
+    "tf: another signature": lambda p: tf_serving(
+        {"instances": [unit(p)], "signature_name": "x"}, 400, "signature-unknown"
+    ),
+    "tf: no body": lambda _: Case(b"", JSON, 400, "json-invalid", path="/v1/models/digits:predict"),
+    "tf: another model": lambda p: Case(
+        as_json({"instances": [unit(p)]}), JSON, 404, "model-unknown", path="/v1/models/x:predict"
+    ),
+    "tf: a label": lambda _: Case(
+        b"{}", JSON, 404, "label-unknown", path="/v1/models/digits/labels/canary:predict"
+    ),
+    "tf: classify": lambda _: Case(
+        b"{}", JSON, 400, "method-unsupported", path="/v1/models/digits:classify"
+    ),
+    "tf: status": lambda _: Case(method="GET", path="/v1/models/digits"),
+    "tf: status of a version": lambda _: Case(method="GET", path="/v1/models/digits/versions/1"),
+    "tf: metadata": lambda _: Case(method="GET", path="/v1/models/digits/metadata"),
+    "tf: no such version": lambda _: Case(
+        b"", None, 404, "version-unknown", "GET", "/v1/models/digits/versions/2/metadata"
+    ),
+    "tf: no such path": lambda _: Case(b"", None, 404, "route-unknown", "GET", "/v1/models"),
+}
+CASES = GOOD | BAD | OTHER | SEVERAL | OPEN_INFERENCE | TF_SERVING | PAGE
 
 
 def event_v2(case: Case, stage: str = "$default") -> dict[str, Any]:
@@ -327,7 +446,7 @@ def event_v2(case: Case, stage: str = "$default") -> dict[str, Any]:
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": case.query,
         "headers": {name.lower(): each for name, each in case.all_headers().items()},
         "requestContext": {
             "stage": stage,
@@ -350,6 +469,7 @@ def event_v1(case: Case) -> dict[str, Any]:
         body, encoded = case.body.decode(), False
     except UnicodeDecodeError:
         body, encoded = base64.b64encode(case.body).decode(), True
+    query = parse_qs(case.query, keep_blank_values=True)
     return {
         "version": "1.0",
         "resource": "/{proxy+}",
@@ -357,8 +477,8 @@ def event_v1(case: Case) -> dict[str, Any]:
         "httpMethod": case.method,
         "headers": case.all_headers(),
         "multiValueHeaders": {name: [each] for name, each in case.all_headers().items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
+        "queryStringParameters": {name: each[-1] for name, each in query.items()} or None,
+        "multiValueQueryStringParameters": query or None,
         "requestContext": {"stage": "prod", "identity": {"sourceIp": "192.0.2.1"}},
         "body": body or None,
         "isBase64Encoded": encoded,
@@ -390,7 +510,7 @@ def ways(
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 return await client.request(
-                    case.method, case.path, content=case.body, headers=case.all_headers()
+                    case.method, case.target, content=case.body, headers=case.all_headers()
                 )
 
         return from_httpx(loop.run_until_complete(ask()))
@@ -399,7 +519,7 @@ def ways(
         return from_httpx(
             httpx.request(
                 case.method,
-                server.url + case.path,
+                server.url + case.target,
                 content=case.body,
                 headers=case.all_headers(),
                 trust_env=False,
@@ -450,6 +570,16 @@ def test_every_form_of_the_seven_is_a_seven(
     answer = ways["uvicorn"](GOOD[name](digit_picture))
     best, *_ = json.loads(answer.body)["predictions"]
     assert best["label"] == "7"
+
+
+@pytest.mark.parametrize("name", ["form of three", "list of pictures", "batch in json", "raw batch"])
+def test_every_item_of_several_is_a_seven(
+    name: str, ways: dict[str, Callable[[Case], Answer]], digit_picture: Image.Image
+) -> None:
+    answer = ways["uvicorn"](SEVERAL[name](digit_picture))
+    results = json.loads(answer.body)["results"]
+    assert [result["predictions"][0]["label"] for result in results] == ["7"] * len(results)
+    assert len(results) > 1
 
 
 @pytest.mark.parametrize("way", ["asgi", "fastapi", "uvicorn"])

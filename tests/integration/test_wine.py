@@ -157,6 +157,22 @@ def test_every_form_of_a_request_gives_one_answer_over_http_and_lambda(
     assert all(answer == answers[0] for answer in answers)
 
 
+def test_every_row_of_a_table_is_answered(server: str, emulator: LambdaEmulator) -> None:
+    """The first of each class, in order."""
+    data, classes = load_wine(return_X_y=True)
+    rows = [data[classes == each][0].tolist() for each in range(3)]
+    table = "\n".join(",".join(map(str, row)) for row in rows).encode()
+    headers = {"content-type": "text/csv"}
+    from_csv = httpx.post(f"{server}/predict?top=1", content=table, headers=headers).json()
+    from_json = httpx.post(f"{server}/predict?top=1", json={"inputs": rows}).json()
+    best = [result["predictions"] for result in from_csv["results"]]
+    assert [[each["label"] for each in labels] for labels in best] == [[name] for name in WINES]
+    assert from_json == from_csv
+    event = http_event("POST", "/predict", table, "text/csv")
+    results = json.loads(emulator.invoke(event)["body"])["results"]
+    assert [result["predictions"][0] for result in results] == [labels[0] for labels in best]
+
+
 @pytest.mark.parametrize(
     ("row", "reference"),
     [
@@ -165,7 +181,8 @@ def test_every_form_of_a_request_gives_one_answer_over_http_and_lambda(
         (",".join(["1"] * 12) + ",", "csv-values"),
         (",".join(["1"] * 12) + ",nan", "csv-values"),
         (";".join(["1,5"] * 13), "csv-separator"),
-        ("\n".join([",".join(["1"] * 13)] * 2), "csv-rows"),
+        (",".join("abcdefghijklm"), "csv-rows"),
+        (",".join(["1"] * 13) + "\n" + ",".join(["1"] * 12) + ",", "csv-values"),
         (",".join(["1"] * 12) + ',"1', "csv-invalid"),
     ],
 )

@@ -112,6 +112,14 @@ def test_a_bucket_has_a_name_that_s3_allows(bucket: str) -> None:
         S3Trigger.model_validate({"bucket": bucket})
 
 
+def test_the_size_of_a_batch_reaches_the_runtime() -> None:
+    config = FunctionConfig.model_validate(CONFIG | {"runtime": {"max_batch": 8}})
+    assert config.environment() == {"LITESHIP_MAX_BATCH": "8"}
+    assert Settings(config.environment()).max_batch == 8
+    with pytest.raises(ValidationError, match="max_batch"):
+        FunctionConfig.model_validate(CONFIG | {"runtime": {"max_batch": 0}})
+
+
 def test_the_threshold_of_low_confidence_reaches_the_runtime() -> None:
     config = FunctionConfig.model_validate(CONFIG | {"output": {"low_confidence": 0.75}})
     assert Settings(config.environment()).low_confidence == 0.75

@@ -151,7 +151,13 @@ class FunctionConfig(Section):
         defaults, mine = RuntimeSection(), self.runtime
         variables = {
             f"LITESHIP_{field.upper()}": str(getattr(mine, field))
-            for field in ("observability", "max_body_bytes", "max_object_bytes", "max_pixels")
+            for field in (
+                "observability",
+                "max_body_bytes",
+                "max_object_bytes",
+                "max_pixels",
+                "max_batch",
+            )
             if getattr(mine, field) != getattr(defaults, field)
         }
         if self.output.low_confidence != LOW_CONFIDENCE:

@@ -17,6 +17,7 @@ from pydantic import (
 
 from liteship.runtime.settings import (
     LOW_CONFIDENCE,
+    MAX_BATCH,
     MAX_BODY_BYTES,
     MAX_OBJECT_BYTES,
     MAX_PIXELS,
@@ -163,6 +164,7 @@ class RuntimeSection(Section):
     max_body_bytes: Annotated[int, Field(ge=1)] = MAX_BODY_BYTES
     max_object_bytes: Annotated[int, Field(ge=1)] = MAX_OBJECT_BYTES
     max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
+    max_batch: Annotated[int, Field(ge=1)] = MAX_BATCH
 
 
 class S3Trigger(Section):

@@ -193,7 +193,6 @@ class Function:
 
         Raises:
             NotFoundError: `model-unknown`, `version-unknown`, `label-unknown`.
-            InputError: `version-ambiguous`.
             NotReadyError: As `require_predictor`; `model-unloaded`.
         """
         if self.models is not None:

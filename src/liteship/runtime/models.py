@@ -133,13 +133,6 @@ class Models:
             self.cache.unload(slot)
 
     def _find(self, name: str, version: str, label: str) -> Slot:
-        if version and label:
-            raise InputError(
-                "version-ambiguous",
-                "the request names a version and a label",
-                expected="one of them, or none",
-                hint="leave the label out",
-            )
         name = name or self._setting.name
         versions = self._versions(name)
         labels = self._setting.labels.get(name, {})

@@ -10,9 +10,9 @@ from array import array
 from time import perf_counter
 
 from liteship.artifact.folder import Artifact
-from liteship.errors import ArtifactError, NotReadyError, PayloadTooLargeError
+from liteship.errors import ArtifactError, NotReadyError
 from liteship.quantization import TYPECODES, dequantize, sigmoid, softmax
-from liteship.runtime.codecs import decode
+from liteship.runtime.codecs import Listed, decode, require_batch_size
 from liteship.runtime.interpreter import create_interpreter
 from liteship.runtime.settings import MAX_BATCH, MAX_PIXELS
 
@@ -164,21 +164,30 @@ class Predictor:
                 )
         self._idle.append(interpreter)
 
-    def predict(self, body: bytes, content_type: str) -> Prediction:
+    def predict(self, body: bytes, content_type: str, top: int | None = None) -> Prediction:
         """Answers one request.
 
         Args:
-            body: A picture, raw tensors, JSON or CSV; see `liteship.runtime.codecs`.
+            body: Pictures, raw tensors, JSON, CSV or a form; see `liteship.runtime.codecs`.
             content_type: Which of these it is.
+            top: Labels in each answer, the best ones; None for as many as the manifest says.
 
         Raises:
             InputError: The body is not what this model takes.
         """
-        inference = self.infer(lambda: self.prepare(body, content_type))
+        items: list[dict[str, bytes]] = []
+
+        def prepare() -> list[dict[str, bytes]]:
+            nonlocal items
+            items = self.prepare(body, content_type)
+            return items
+
+        inference = self.infer(prepare)
         start = perf_counter()
         identity: dict[str, object] = {"model": inference.model, "version": inference.version}
-        answers = [self._answer(outputs) for outputs in inference.outputs]
-        fields: dict[str, object] = answers[0] if len(answers) == 1 else {"results": answers}
+        answers = [self._answer(outputs, top) for outputs in inference.outputs]
+        is_one = len(answers) == 1 and not isinstance(items, Listed)
+        fields: dict[str, object] = answers[0] if is_one else {"results": answers}
         inference.timings_ms["postprocess"] = (perf_counter() - start) * 1e3
         return Prediction(fields | identity, inference)
 
@@ -186,7 +195,7 @@ class Predictor:
         """Each item's input tensors, their bytes by name, from what a caller sent; as `predict`."""
         if self._preprocess is not None:
             return [dict(self._preprocess(body, content_type))]
-        return decode(body, content_type, self.manifest, self._max_pixels)
+        return decode(body, content_type, self.manifest, self._max_pixels, self._max_batch)
 
     def infer(self, prepare: Callable[[], Sequence[Mapping[str, bytes]]]) -> Inference:
         """Runs the model on each item of one request.
@@ -195,12 +204,13 @@ class Predictor:
             prepare: Gives each item's input tensors: their bytes by name.
 
         Raises:
+            InputError: `batch-empty`.
             PayloadTooLargeError: `batch-too-large`.
             ArtifactError: `output-not-finite`.
         """
         start = perf_counter()
         items = prepare()
-        require_batch(len(items), self._max_batch)
+        require_batch_size(len(items), self._max_batch)
         prepared = perf_counter()
         outputs = [self.run(item) for item in items]
         timings_ms = {
@@ -281,7 +291,7 @@ class Predictor:
         except IndexError:
             return create_interpreter(self.artifact.model, self._backend)
 
-    def _answer(self, tensors: Mapping[str, bytes]) -> dict[str, object]:
+    def _answer(self, tensors: Mapping[str, bytes], top: int | None = None) -> dict[str, object]:
         outputs = self.read(tensors)
         if self._postprocess is not None:
             return self._postprocess(outputs)
@@ -296,25 +306,9 @@ class Predictor:
         best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
         predictions = [
             {"label": labels[index], "score": scores[index]}
-            for index in best[: self.manifest.postprocessing.top_k]
+            for index in best[: top or self.manifest.postprocessing.top_k]
         ]
         return {"predictions": predictions}
-
-
-def require_batch(items: int, most: int) -> None:
-    """Refuses a request of too many items.
-
-    Raises:
-        PayloadTooLargeError: `batch-too-large`.
-    """
-    if items > most:
-        raise PayloadTooLargeError(
-            "batch-too-large",
-            "the request holds too many items",
-            expected=f"at most {most}",
-            received=str(items),
-            hint="divide it into several requests",
-        )
 
 
 def _describe(spec: TensorSpec) -> str:

@@ -12,7 +12,7 @@ from liteship.runtime.protocols import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from liteship.runtime.function import Function
     from liteship.runtime.http import Answer, Request, Route
@@ -25,28 +25,35 @@ def find(function: Function, method: str, path: str) -> tuple[Route, dict[str, s
     route = _NATIVE.get((method, path))
     if route is not None:
         return route, {}
+    if path.startswith("/v2/"):
+        path = path.removesuffix("/")  # which some of its clients send
+    return find_route(_routes_of(function, path), method, path)
+
+
+def _routes_of(function: Function, path: str) -> Iterable[Route]:
+    """The routes of the protocol that a path belongs to."""
     if path.startswith("/v2/repository/"):
         from liteship.runtime.protocols import repository
 
-        return find_route(repository.ROUTES, method, path.removesuffix("/"))
+        return repository.ROUTES
     if path == "/v2" or path.startswith("/v2/"):
         from liteship.runtime.protocols import open_inference
 
-        return find_route(open_inference.ROUTES, method, path.removesuffix("/"))
+        return open_inference.ROUTES
     if path.startswith("/v1/"):
         from liteship.runtime.protocols import tf_serving
 
-        return find_route(tf_serving.ROUTES, method, path)
+        return tf_serving.ROUTES
     if path == "/model/example":
         from liteship.runtime.protocols import example
 
-        return find_route(example.ROUTES, method, path)
+        return example.ROUTES
     # A route of the function's own comes before the page; the application knows whether there is one
     if path == "/" and function.extend is None:
         from liteship.runtime.protocols import page
 
-        return find_route([page.PAGE], method, path)
-    return None
+        return (page.PAGE,)
+    return ()
 
 
 def all_routes() -> Iterator[Route]:

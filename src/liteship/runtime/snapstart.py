@@ -54,7 +54,7 @@ def refresh(function: Function) -> None:
 
 
 def _modules_of_first_event(input_kind: str, answers_uploads: bool) -> list[str]:
-    names = ["liteship.runtime.lambda_handler", "liteship.runtime.codecs.json_form"]
+    names = ["liteship.runtime.lambda_handler", "liteship.runtime.codecs.json_request"]
     if input_kind == "image":
         from liteship.runtime.codecs.image import FORMATS
 

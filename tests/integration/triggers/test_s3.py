@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.conftest import ROOT
 
+from liteship import Function
 from liteship.errors import InputError, NotReadyError
 
 if TYPE_CHECKING:
@@ -15,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.triggers.conftest import Bucket
-
-    from liteship import Function
 
     Make = Callable[..., Function]
 
@@ -260,6 +261,31 @@ def test_an_object_of_any_form_is_answered(
     ]
     for answer in notify(*records):
         assert "predictions" in bucket.results()[answer["result"]]
+
+
+def test_an_object_of_several_items_has_several_results(
+    bucket: Bucket, function_folder: Path, lambda_context: Callable[[], Any]
+) -> None:
+    model = function_folder / "model"
+    shutil.rmtree(model)
+    shutil.copytree(ROOT / "functions" / "wine" / "model", model)
+    function = Function(str(function_folder / "app.py"), environ={})
+    row = ",".join(["1.5"] * 13)
+    events = [
+        bucket.put(f"incoming/{name}", body.encode())
+        for name, body in {
+            "one.csv": row,
+            "two.csv": f"{row}\n{row}\n",
+            "broken.csv": f"{row}\n{row[:-3]}\n",
+        }.items()
+    ]
+    answered: Any = function({"Records": events}, lambda_context())
+    one, two, broken = (bucket.results()[each["result"]] for each in answered["results"])
+    assert two["results"] == [{"predictions": one["predictions"]}] * 2
+    assert two["model"] == "wine"
+    assert broken["reference"] == "csv-values"
+    assert broken["error"].startswith("item 1: ")
+    function.s3.close()
 
 
 def test_an_outage_raises(

@@ -82,12 +82,6 @@ def test_what_is_not_served_is_told_with_what_is(
     assert (raised.value.expected, raised.value.received) == (expected, received)
 
 
-def test_a_version_and_a_label_exclude_each_other(serve: Make) -> None:
-    with pytest.raises(InputError) as raised:
-        found(serve(), version="1", label="stable")
-    assert raised.value.reference == "version-ambiguous"
-
-
 @pytest.mark.parametrize(
     "odd",
     ["..", "../digits", "%2e%2e", "/etc", "1/../2", ".", "1\0", "x" * 100_000, "\ud800", "wine/1", " "],

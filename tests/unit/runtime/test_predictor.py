@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 import math
@@ -241,3 +242,43 @@ def test_a_batch_has_its_limit(artifact_folder: Path) -> None:
     with pytest.raises(PayloadTooLargeError) as caught:
         predictor.infer(lambda: [item] * 3)
     assert caught.value.reference == "batch-too-large"
+
+
+def test_top_is_how_many_labels_are_answered(artifact_folder: Path, digit_png: bytes) -> None:
+    predictor = Predictor.load(artifact_folder)
+    for top, expected in ((None, 3), (1, 1), (10, 10), (999_999_999, 10)):
+        predictions: Any = predictor.predict(digit_png, "image/png", top).fields["predictions"]
+        assert len(predictions) == expected
+        assert predictions[0]["label"] == "7"
+
+
+def test_several_items_are_results_and_a_list_of_one_is_too(
+    artifact_folder: Path, digit_png: bytes
+) -> None:
+    predictor = Predictor.load(artifact_folder)
+    one = predictor.predict(digit_png, "image/png").fields
+    item = {"predictions": one["predictions"]}
+    identity = {"model": "digits", "version": "1"}
+    encoded = {"b64": base64.b64encode(digit_png).decode()}
+    for count in (1, 3):
+        body = json.dumps({"images": [encoded] * count}).encode()
+        answer = predictor.predict(body, "application/json").fields
+        assert answer == {"results": [item] * count, **identity}
+    (tensors,) = predictor.prepare(digit_png, "image/png")
+    raw = predictor.predict(tensors["image"] * 2, "application/octet-stream").fields
+    assert raw == {"results": [item] * 2, **identity}
+    assert predictor.predict(tensors["image"], "application/octet-stream").fields == one
+
+
+def test_a_preprocess_of_the_functions_own_gives_one_item(artifact_folder: Path) -> None:
+    artifact = Artifact.load(artifact_folder)
+    asked = []
+
+    def preprocess(body: bytes, content_type: str) -> dict[str, bytes]:
+        asked.append((body, content_type))
+        return {"image": artifact.golden_inputs[0]}
+
+    predictor = Predictor(artifact, preprocess=preprocess)
+    form = "multipart/form-data; boundary=b"
+    assert "predictions" in predictor.predict(b"--b", form).fields
+    assert asked == [(b"--b", form)]

@@ -1,8 +1,9 @@
 """The costliest requests that a function's own settings let through, made to be measured.
 
 Pictures of as many pixels as are decoded, in the forms whose decoders take most memory or time, and one
-of them as base64 in JSON; for tensors the exact body, and the same as JSON. Each is filled up to the
-largest body with bytes that its decoder skips.
+of them as base64 in JSON; for tensors the largest batch, raw and as JSON. Pictures and JSON are filled
+up to the largest body with bytes that their decoders skip. Several pictures of one request share the
+pixels of one.
 """
 
 from __future__ import annotations
@@ -81,16 +82,7 @@ def worst_inputs(config: FunctionConfig, artifact: Artifact, budget_bytes: int) 
         if encoded is not None:
             yield _as_json(encoded)
     else:
-        yield WorstInput(
-            name="the golden input as a tensor",
-            media_type=BINARY_TYPE,
-            body=b"".join(artifact.golden_inputs),
-        )
-        numbers = _numbers(artifact)
-        if len(numbers) <= budget_bytes:
-            yield WorstInput(
-                name="the inputs as JSON", media_type=JSON_TYPE, body=numbers.ljust(budget_bytes)
-            )
+        yield from _batches(config, artifact, budget_bytes)
 
 
 def _picture(form: _Form, max_pixels: int, budget_bytes: int) -> WorstInput | None:
@@ -129,12 +121,38 @@ def _as_json(picture: WorstInput) -> WorstInput:
     )
 
 
-def _numbers(artifact: Artifact) -> bytes:
-    """Every input as a request of numbers with nine digits each."""
+def _batches(config: FunctionConfig, artifact: Artifact, budget_bytes: int) -> Iterator[WorstInput]:
+    """As many items as are answered and as fit, raw and as numbers; one of a model without a batch."""
+    manifest = artifact.manifest
+    most = config.runtime.max_batch if manifest.is_batched else 1
+    golden = b"".join(artifact.golden_inputs)
+    count = min(most, budget_bytes // len(golden)) if len(manifest.inputs) == 1 else 1
+    yield WorstInput(
+        name=f"the golden input as a tensor{_times(count)}",
+        media_type=BINARY_TYPE,
+        body=golden * max(count, 1),
+    )
+    of_one = len(_numbers(artifact, 1))
+    count = min(most, budget_bytes // of_one)  # names and brackets come once
+    if count:
+        yield WorstInput(
+            name=f"the inputs as JSON{_times(count)}",
+            media_type=JSON_TYPE,
+            body=_numbers(artifact, count).ljust(budget_bytes),
+        )
+
+
+def _times(count: int) -> str:
+    return f", {count:,} times" if count > 1 else ""
+
+
+def _numbers(artifact: Artifact, count: int) -> bytes:
+    """So many items as a request of numbers with nine digits each."""
     inputs: dict[str, object] = {}
     for spec in artifact.manifest.inputs:
         value: object = 0.123456789
-        for size in reversed(spec.item_shape):
+        shape = (count, *spec.item_shape[1:]) if artifact.manifest.is_batched else spec.item_shape
+        for size in reversed(shape):
             value = [value] * size
         inputs[spec.name] = value
     return json.dumps({"inputs": inputs}).encode()

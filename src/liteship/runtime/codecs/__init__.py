@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from codecs import utf_8_decode
 
-from liteship.errors import InputError, UnsupportedMediaError
+from liteship.errors import InputError, PayloadTooLargeError, UnsupportedMediaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
     from liteship.artifact.manifest import Manifest
+
+    Item = TypeVar("Item")
+    Decoded = TypeVar("Decoded")
 
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
 BINARY_TYPE = "application/octet-stream"
+FORM_TYPE = "multipart/form-data"
 
 _SNIFFED_BYTES = 4096
 
 
+class Listed(list[dict[str, bytes]]):
+    """Items that the caller sent as a list, and that are answered as one: also a single one."""
+
+    __slots__ = ()
+
+
 def decode(
-    body: bytes, content_type: str, manifest: Manifest, max_pixels: int
+    body: bytes, content_type: str, manifest: Manifest, max_pixels: int, max_batch: int
 ) -> list[dict[str, bytes]]:
     """Turns a body into the input tensors of its items, ready for the interpreter.
 
@@ -26,14 +39,17 @@ def decode(
         body: What the caller sent.
         content_type: Its media type; parameters such as `charset` are ignored.
         manifest: The model it is for.
-        max_pixels: Largest picture to decode.
+        max_pixels: Largest picture to decode; each of several has its part of them.
+        max_batch: Most items.
 
     Returns:
-        Each item's input tensors: their bytes by name.
+        Each item's input tensors: their bytes by name. A `Listed` where one item is to be answered as
+        several are.
 
     Raises:
-        InputError: `body-empty`, or what the codec of this form raises.
-        UnsupportedMediaError: `media-type-unsupported`.
+        InputError: `body-empty`, or what the codec of this form raises; of several items it says which.
+        PayloadTooLargeError: `batch-too-large`, or what the codec raises.
+        UnsupportedMediaError: `media-type-unsupported`, or what the codec raises.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if not body:
@@ -44,21 +60,25 @@ def decode(
             hint="send the picture or the tensor as the body",
         )
     if media_type == JSON_TYPE:
-        from liteship.runtime.codecs.json_form import decode_json
+        from liteship.runtime.codecs.json_request import decode_json
 
-        return [decode_json(body, manifest, max_pixels)]
+        return decode_json(body, manifest, max_pixels, max_batch)
     if media_type == CSV_TYPE and _takes_rows(manifest):
         from liteship.runtime.codecs.csv_form import decode_csv
 
-        return [decode_csv(body, manifest)]
+        return decode_csv(body, manifest, max_batch)
     if media_type == BINARY_TYPE:
         from liteship.runtime.codecs.binary import decode_binary
 
-        return [decode_binary(body, manifest)]
+        return decode_binary(body, manifest, max_batch)
     if media_type.startswith("image/") and manifest.preprocessing.kind == "image":
         from liteship.runtime.codecs.image import decode_image
 
         return [decode_image(body, manifest, max_pixels)]
+    if media_type == FORM_TYPE:
+        from liteship.runtime.codecs.multipart import decode_form
+
+        return decode_form(body, content_type, manifest, max_pixels, max_batch)
     raise UnsupportedMediaError(
         "media-type-unsupported",
         f"model {manifest.name} does not read this content type",
@@ -66,6 +86,36 @@ def decode(
         received=content_type or "no content type",
         hint="set the content-type header to what the body is",
     )
+
+
+def require_batch_size(size: int, max_batch: int) -> None:
+    """Refuses a request without items, or with too many.
+
+    Raises:
+        InputError: `batch-empty`.
+        PayloadTooLargeError: `batch-too-large`.
+    """
+    if size == 0:
+        raise InputError("batch-empty", "the request holds no item", hint="send one item at least")
+    if size > max_batch:
+        raise PayloadTooLargeError(
+            "batch-too-large",
+            "the request holds too many items",
+            expected=f"at most {max_batch}",
+            received=str(size),
+            hint="divide it into several requests",
+        )
+
+
+def each_item(items: Sequence[Item], decode_item: Callable[[Item], Decoded]) -> Iterator[Decoded]:
+    """What each item becomes; an error of one of several begins with its index, from 0."""
+    for index, item in enumerate(items):
+        try:
+            yield decode_item(item)
+        except InputError as error:
+            if len(items) > 1:
+                error.message = f"item {index}: {error.message}"
+            raise
 
 
 def sniff_media_type(body: bytes) -> str:
@@ -109,4 +159,4 @@ def _takes_rows(manifest: Manifest) -> bool:
 def _accepted(manifest: Manifest) -> str:
     pictures = "image/png, image/jpeg, " if manifest.preprocessing.kind == "image" else ""
     rows = f"{CSV_TYPE}, " if _takes_rows(manifest) else ""
-    return f"{pictures}{rows}{JSON_TYPE} or {BINARY_TYPE}"
+    return f"{pictures}{rows}{JSON_TYPE}, {BINARY_TYPE} or {FORM_TYPE}"

@@ -1,7 +1,7 @@
-"""CSV requests: one row of a table, for a model of one input of shape (batch, features).
+"""CSV requests: rows of a table, for a model of one input of shape (batch, features).
 
     alcohol,malic_acid,ash      a header, or none
-    13.9,1.68,2.12
+    13.9,1.68,2.12              each row an item
 
 The columns are the features in the model's order; what the header calls them is not looked at. Numbers
 are what the model takes before quantization, as in JSON. RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180),
@@ -17,6 +17,7 @@ import io
 import math
 
 from liteship.errors import InputError, PayloadTooLargeError
+from liteship.runtime.codecs import each_item, require_batch_size
 from liteship.runtime.codecs.json_form import FLOAT32_MAX, encode_tensor
 
 TYPE_CHECKING = False
@@ -27,43 +28,50 @@ if TYPE_CHECKING:
     from liteship.artifact.tensors import TensorSpec
 
 CHARACTERS_PER_CELL = 256
-"""Read at most, on average over the header and two rows: nothing sent can make a list of millions."""
+"""Of the most that a row may have, a third: nothing sent can make a list of millions."""
 
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _PROBLEMS_TOLD = 10
 
 
-def decode_csv(body: bytes, manifest: Manifest) -> dict[str, bytes]:
-    """Turns a CSV body of one row into the input tensor.
+def decode_csv(body: bytes, manifest: Manifest, max_batch: int) -> list[dict[str, bytes]]:
+    """Turns the rows of a CSV body into input tensors.
 
     Args:
         body: UTF-8, with a header or without.
         manifest: A model with one input of shape (batch, features).
+        max_batch: Most rows.
 
     Returns:
-        The input tensor's bytes by name, quantized where the tensor is.
+        Each row's input tensor: its bytes by name, quantized where the tensor is.
 
     Raises:
         InputError: `csv-invalid`, `csv-separator`, `csv-rows`, `csv-columns`, `csv-values` with every
-            cell that is wrong, or `tensor-value` for an integer beyond the tensor's dtype.
-        PayloadTooLargeError: `csv-too-long`.
+            cell of a row that is wrong, or `tensor-value` for an integer beyond the tensor's dtype.
+        PayloadTooLargeError: `csv-too-long`, `batch-too-large`.
     """
     (spec,) = manifest.inputs
     text = _text(body)
     _require_commas(text, spec.elements)
-    rows = _first_rows(text, spec.elements)
+    rows = _first_rows(text, spec.elements, max_batch + 2)
     names = rows.pop(0) if rows and not any(map(_is_number, rows[0])) else None
-    if len(rows) != 1:
+    if not rows:
         raise InputError(
             "csv-rows",
-            f"the CSV body does not hold the one row that model {manifest.name} answers",
-            expected="one row of numbers, after a header or without one",
-            received="more than one row" if rows else "no row but a header" if names else "no row",
-            hint="send each row in a request of its own",
+            f"the CSV body does not hold a row for model {manifest.name}",
+            expected="rows of numbers, after a header or without one",
+            received="no row but a header" if names else "no row",
+            hint="send one row at least",
         )
-    for row in rows if names is None else (names, rows[0]):
+    require_batch_size(len(rows), max_batch)
+    if names is not None:
+        _require_columns(names, spec)
+
+    def encode_row(row: list[str]) -> dict[str, bytes]:
         _require_columns(row, spec)
-    return {spec.name: encode_tensor(_numbers(rows[0], names, spec), spec)}
+        return {spec.name: encode_tensor(_numbers(row, names, spec), spec)}
+
+    return list(each_item(rows, encode_row))
 
 
 def _text(body: bytes) -> str:
@@ -89,15 +97,17 @@ def _require_commas(text: str, columns: int) -> None:
             )
 
 
-def _first_rows(text: str, columns: int) -> list[list[str]]:
-    """The first rows that are not blank, three at most: a header, a row, and one too many."""
-    reader = csv.reader(_bounded_lines(text, 3 * columns * CHARACTERS_PER_CELL), strict=True)
+def _first_rows(text: str, columns: int, most: int) -> list[list[str]]:
+    """The first rows that are not blank, a header among them."""
+    lines = _Lines(text, 3 * columns * CHARACTERS_PER_CELL)
+    reader = csv.reader(lines, strict=True)
     rows = []
     try:
         for row in reader:
             if row:
                 rows.append([cell.strip() for cell in row])
-            if len(rows) == 3:
+                lines.read = 0
+            if len(rows) == most:
                 break
     except csv.Error as error:
         raise InputError(
@@ -108,20 +118,30 @@ def _first_rows(text: str, columns: int) -> list[list[str]]:
     return rows
 
 
-def _bounded_lines(text: str, most: int) -> Iterator[str]:
-    """Lines with their ends, until more than `most` characters were read."""
-    read = 0
-    for line in io.StringIO(text, newline=""):
-        read += len(line)
-        if read > most:
-            raise PayloadTooLargeError(
-                "csv-too-long",
-                "the CSV body is longer than a header and a row of this model can be",
-                expected=f"at most {most:,} characters",
-                received=f"{len(text):,} characters",
-                hint="send one row, with the columns that the model takes",
-            )
-        yield line
+class _Lines:
+    """Lines with their ends, until one row takes more than `most` characters.
+
+    Attributes:
+        read: Characters of this row so far.
+    """
+
+    def __init__(self, text: str, most: int) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self._most = most
+        self.read = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.read += len(line)
+            if self.read > self._most:
+                raise PayloadTooLargeError(
+                    "csv-too-long",
+                    "the CSV body has a longer row than this model can take",
+                    expected=f"at most {self._most:,} characters",
+                    received=f"{self.read:,} characters",
+                    hint="send the columns that the model takes, and no blank lines",
+                )
+            yield line
 
 
 def _require_columns(row: Sequence[str], spec: TensorSpec) -> None:

@@ -1,22 +1,14 @@
-"""JSON requests: tensors as real numbers, or a picture in base64.
-
-    {"inputs": {"image": [[[[0.0], …]]]}}    each input by name
-    {"inputs": [[[0.0], …]]}                 the only input of a model that has one
-    {"image": {"b64": "iVBORw0KGgo…"}}       a picture, for a model that takes pictures
-
-Numbers are what the model sees after normalisation; liteship quantizes them. The batch dimension may
-be left out.
-"""
+"""JSON, and tensors in it: nested lists of the real numbers that a model sees, quantized here."""
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from array import array
 
-from liteship.errors import InputError
+from liteship.errors import InputError, PayloadTooLargeError
 from liteship.quantization import TYPECODES, quantize
+from liteship.runtime.codecs import each_item, require_batch_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,51 +18,48 @@ if TYPE_CHECKING:
     from liteship.artifact.tensors import TensorSpec
 
 FLOAT32_MAX = 3.4028234663852886e38
-_HINT = 'send {"inputs": …} with a nested list of the shape that the model takes'
+_HINT = "send numbers in nested lists of the shape that the model takes"
+
+_SPARE_VALUES = 1000
+"""Beyond the tensors' own: of names, parameters, and a batch that is a little too large."""
 
 
-def decode_json(body: bytes, manifest: Manifest, max_pixels: int) -> dict[str, bytes]:
-    """Turns a JSON body into input tensors.
-
-    Raises:
-        InputError: `json-invalid`, `json-form`, `json-not-finite`, `tensor-names`, `tensor-shape`,
-            `tensor-value`, `base64-invalid`, or what `decode_image` raises.
-    """
-    content = parse_json(body)
-    if not isinstance(content, dict) or len(content.keys() & {"inputs", "image"}) != 1:
-        raise InputError(
-            "json-form",
-            "the JSON body is not a request",
-            expected='an object with either "inputs" or "image"',
-            received=f"{type(content).__name__} {json.dumps(content):.60}",
-            hint=_HINT,
-        )
-    if "image" in content:
-        return _decode_picture(content["image"], manifest, max_pixels)
-    inputs = content["inputs"]
-    if not isinstance(inputs, dict):
-        inputs = {manifest.inputs[0].name: inputs}
-    names = {spec.name for spec in manifest.inputs}
-    if inputs.keys() != names:
-        raise InputError(
-            "tensor-names",
-            f"the request does not name the inputs of model {manifest.name}",
-            expected=", ".join(sorted(names)),
-            received=", ".join(sorted(inputs)) or "none",
-            hint=_HINT,
-        )
-    return {spec.name: encode_tensor(inputs[spec.name], spec) for spec in manifest.inputs}
+def most_values(manifest: Manifest, max_batch: int) -> int:
+    """Lists, objects and commas in the JSON of the largest batch of a model, and some to spare."""
+    of_item = 2 + 4 * len(manifest.inputs)
+    for spec in manifest.inputs:
+        lists = sum(math.prod(spec.item_shape[:rank]) for rank in range(len(spec.item_shape)))
+        of_item += spec.elements + 2 * lists
+    return of_item * max_batch + _SPARE_VALUES
 
 
-def parse_json(body: bytes) -> object:
-    """Parses JSON; NaN and infinities, which JSON does not have, and a key twice are refused.
+def parse_json(body: bytes, most: int | None = None) -> object:
+    """Parses JSON; NaN, infinities, and keys that come twice, are refused.
+
+    Args:
+        body: UTF-8.
+        most: Lists, objects and commas that the body may hold: parsed, `[[1],[1],…` takes 25 times
+            its size in memory, `[0.5,0.5,…` 9 times.
 
     Raises:
-        InputError: `json-invalid`, `json-duplicate` or `json-not-finite`.
+        InputError: `json-invalid`, `json-not-finite` or `json-duplicate`.
+        PayloadTooLargeError: `json-too-long`.
     """
+    if most is not None and (found := sum(map(body.count, (b",", b"[", b"{")))) > most:
+        raise PayloadTooLargeError(
+            "json-too-long",
+            "the JSON body holds more values than the largest batch of this model can have",
+            expected=f"at most {most:,} lists, objects and commas",
+            received=f"{found:,}",
+            hint=_HINT,
+        )
     try:
+        text = body.removeprefix(b"\xef\xbb\xbf").decode()
         return json.loads(
-            body, parse_constant=_refuse_constant, object_pairs_hook=_require_distinct_keys
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,  # half as much time again, but a number may be echoed, or told to logs
+            object_pairs_hook=_object,
         )
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise InputError(
@@ -78,6 +67,29 @@ def parse_json(body: bytes) -> object:
             f"the body is not JSON: {error}",
             hint="check the body with a JSON validator; it must be UTF-8",
         ) from error
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Parsers differ in which of two they keep: a proxy may have checked the other one."""
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InputError(
+                "json-duplicate",
+                "an object in the JSON body has a key twice",
+                expected="each key once",
+                received=f"{key:.60}",
+                hint="send each key once",
+            )
+        found[key] = value
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        _refuse_constant(f"the number {text:.40}")
+    return number
 
 
 def encode_tensor(value: object, spec: TensorSpec) -> bytes:
@@ -90,12 +102,42 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
     Raises:
         InputError: `tensor-shape`, `tensor-value` or `json-not-finite`.
     """
+    return _encode(value, spec, spec.item_shape, spec.item_shape[1:])
+
+
+def encode_items(value: object, spec: TensorSpec) -> list[bytes]:
+    """The same for a batch: the bytes of each item's tensor.
+
+    Args:
+        value: Nested lists of shape (items, …) or, of one item, without the batch dimension.
+        spec: A tensor whose first dimension is the batch: open, or 1.
+
+    Raises:
+        InputError: `batch-empty`, or as `encode_tensor`; of several items it says which.
+    """
+    if isinstance(value, list) and _depth(value) == len(spec.shape):
+        return list(each_item(value, lambda item: _encode(item, spec, spec.item_shape[1:])))
+    if value == []:
+        require_batch_size(0, 1)
+    return [encode_tensor(value, spec)]
+
+
+def _depth(value: object) -> int:
+    depth = 0
+    while isinstance(value, list) and value:
+        value = value[0]
+        depth += 1
+    return depth
+
+
+def _encode(value: object, spec: TensorSpec, *shapes: tuple[int, ...]) -> bytes:
+    """Encodes a value of one of these shapes."""
     shape, numbers = flatten(value, spec.name, spec.item_shape)
-    if shape not in (spec.item_shape, spec.item_shape[1:]):
+    if shape not in shapes:
         raise InputError(
             "tensor-shape",
             f"input {spec.name} has another shape than the model takes",
-            expected=f"shape {list(spec.item_shape)}",
+            expected=f"shape {list(shapes[0])}",
             received=f"shape {list(shape)}",
             hint=_HINT,
         )
@@ -187,27 +229,6 @@ def flatten(
     return tuple(shape), level  # type: ignore[return-value]  # the elements are checked by the caller
 
 
-def _decode_picture(value: object, manifest: Manifest, max_pixels: int) -> dict[str, bytes]:
-    if manifest.preprocessing.kind != "image":
-        raise InputError("json-form", f"model {manifest.name} takes tensors, not pictures", hint=_HINT)
-    text = value.get("b64") if isinstance(value, dict) else None
-    try:
-        body = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
-    except ValueError:
-        body = b""
-    if not body:
-        raise InputError(
-            "base64-invalid",
-            '"image" holds no picture in base64',
-            expected='{"image": {"b64": "…"}}',
-            received=f"{json.dumps(value):.60}",
-            hint="encode the picture file with base64, or send it as the body itself",
-        )
-    from liteship.runtime.codecs.image import decode_image
-
-    return decode_image(body, manifest, max_pixels)
-
-
 def _refuse_constant(text: str) -> None:
     raise InputError(
         "json-not-finite",
@@ -215,20 +236,3 @@ def _refuse_constant(text: str) -> None:
         expected="finite numbers",
         hint="replace missing values before sending",
     )
-
-
-def _require_distinct_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object of a JSON text. Which of two equal keys counts, parsers disagree (RFC 8259, 4)."""
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        remaining = set(content)
-        for key, _ in pairs:
-            if key not in remaining:
-                raise InputError(
-                    "json-duplicate",
-                    f"an object of the JSON body has the key {key!r:.60} twice",
-                    expected="every key once",
-                    hint="send each key once",
-                )
-            remaining.remove(key)
-    return content

@@ -6,7 +6,7 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 from __future__ import annotations
 
 from liteship.errors import InputError
-from liteship.runtime.codecs.json_form import describe, parse_json
+from liteship.runtime.codecs.json_form import describe, most_values, parse_json
 from liteship.runtime.protocols.oip_binary import HEADER, split_body
 from liteship.runtime.protocols.oip_tensors import InferInput, datatype_of, outer_shape, size_of
 
@@ -54,21 +54,23 @@ class InferRequest:
         self.outputs = outputs
 
 
-def read_request(request: Request, manifest: Manifest) -> InferRequest:
+def read_request(request: Request, manifest: Manifest, max_batch: int) -> InferRequest:
     """Reads an inference request, its tensors in JSON or behind it.
 
     Args:
         request: Whatever its content type: clients send several, and the header `HEADER` says it all.
         manifest: The model it is for.
+        max_batch: Most items.
 
     Raises:
         InputError: `header-length`, `json-invalid`, `json-duplicate`, `json-not-finite`, `infer-form`,
             `binary-size`, `output-names`.
+        PayloadTooLargeError: `json-too-long`.
     """
     text, tail = split_body(request.body, request.headers.get(HEADER))
     if not text and request.body:
         return _read_raw(tail, manifest)
-    content = parse_json(text)
+    content = parse_json(text, most_values(manifest, max_batch))
     if not isinstance(content, dict):
         raise _wrong_form("the body", "an object", describe(content))
     parameters = _take(content, "the request", "parameters", dict, {})

@@ -10,6 +10,7 @@ from array import array
 from liteship.artifact.tensors import TensorSpec
 from liteship.errors import InputError
 from liteship.quantization import TYPECODES
+from liteship.runtime.codecs import each_item, require_batch_size
 from liteship.runtime.codecs.json_form import (
     FLOAT32_MAX,
     describe,
@@ -17,7 +18,6 @@ from liteship.runtime.codecs.json_form import (
     flatten,
     require_numbers,
 )
-from liteship.runtime.predictor import require_batch
 from liteship.runtime.protocols.oip_binary import unpack_strings
 
 TYPE_CHECKING = False
@@ -125,12 +125,13 @@ def decode_items(
             received=", ".join(f"{name} {items}" for name, items in counts.items()),
             hint="send as many items in each input",
         )
-    require_batch(count, max_batch)
+    require_batch_size(count, max_batch)
     if by_name[manifest.inputs[0].name].datatype == "BYTES":
         from liteship.runtime.codecs.image import decode_image
 
         files = _strings(by_name[manifest.inputs[0].name])
-        return [decode_image(file, manifest, max_pixels) for file in files]
+        most_pixels = max_pixels // count
+        return list(each_item(files, lambda file: decode_image(file, manifest, most_pixels)))
     items: list[dict[str, bytes]] = [{} for _ in range(count)]
     for spec in manifest.inputs:
         encoded = _encode(by_name[spec.name], spec)

@@ -75,7 +75,7 @@ def infer(function: Function, request: Request) -> Response:
     predictor = _predictor(function, request)
     manifest, settings = predictor.manifest, function.settings
     start = perf_counter()
-    asked = read_request(request, manifest)
+    asked = read_request(request, manifest, settings.max_batch)
     read_ms = (perf_counter() - start) * 1e3
     inference = predictor.infer(
         lambda: decode_items(asked.inputs, manifest, settings.max_batch, settings.max_pixels)
