@@ -4,6 +4,7 @@ Build half: pydantic checks the whole file, and every problem is reported at onc
 """
 
 from liteship.config.function import FunctionConfig
+from liteship.config.pipelines import PipelineSection
 from liteship.config.platforms import AlarmsSection, KnativeSection, LambdaSection, Rollout
 from liteship.config.sections import (
     NORMALIZATIONS,
@@ -27,6 +28,7 @@ __all__ = [
     "LambdaSection",
     "ModelSection",
     "OutputSection",
+    "PipelineSection",
     "Rollout",
     "Runtime",
     "RuntimeSection",

@@ -18,6 +18,7 @@ from pathlib import Path
 import liteship
 from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE, Artifact
 from liteship.errors import LiteshipError, PackagingError
+from liteship.packaging.pipelines import require_pipelines
 
 RUN_HALF = ("__init__.py", "errors.py", "files.py", "quantization.py", "artifact", "runtime")
 """What of liteship is shipped; tests/architecture holds it to importing nothing else."""
@@ -50,7 +51,7 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
         The entries written: these, and `__pycache__` where there is byte code.
 
     Raises:
-        PackagingError: `function-code-missing`, `bundle-unwritable`.
+        PackagingError: `function-code-missing`, `pipeline-invalid`, `bundle-unwritable`.
         ArtifactError: The artifact is missing, damaged or not whole.
     """
     app, model = folder / "app.py", folder / "model"
@@ -62,6 +63,7 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
             hint="copy the app.py of another function",
         )
     manifest = Artifact.load(model).manifest
+    require_pipelines(folder, manifest)
     staging = output / f".bundle.{os.getpid()}.new"
     try:
         staging.mkdir(parents=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from liteship.runtime.asgi import AsgiApplication
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Postprocess, Preprocess
     from liteship.runtime.telemetry import Handler
 
@@ -102,11 +103,14 @@ class Function:
 
                 require_cpu_info(folder, self.settings.backend)
             predictor.warm_up()
+            self._predictor = predictor
+            if self._default_pipeline:
+                self.predictor_for()
         except LiteshipError as error:
+            self._predictor = None
             self._failure, self._failed_s = error, time.monotonic()
             self.telemetry.error("model not ready", **error.as_dict())
             return
-        self._predictor = predictor
         self.telemetry.info(
             "model ready",
             model=predictor.manifest.name,
@@ -161,34 +165,48 @@ class Function:
             )
         return self._predictor
 
-    def predictor_for(self, name: str = "", *, version: str = "", label: str = "") -> Predictor:
-        """The model that a caller names.
+    def predictor_for(
+        self, name: str = "", *, version: str = "", label: str = ""
+    ) -> Predictor | Pipeline:
+        """The model or the pipeline that a caller names.
 
         Args:
-            name: Empty for the function's own.
+            name: Empty for the default pipeline, or for the function's own model where there is none.
             version: Empty for the default one.
             label: Of a version, such as `stable`; instead of `version`.
 
         Raises:
             NotFoundError: `model-unknown`, `version-unknown`, `label-unknown`.
-            NotReadyError: As `require_predictor`.
+            NotReadyError: As `require_predictor`; `pipeline-invalid`.
         """
+        pipelines = self.settings.pipelines
+        name = name or self._default_pipeline
+        if name not in pipelines:
+            return self._model_for(name, version, label)
+        from liteship.runtime.pipeline import build_pipeline
+
+        own_version = self.require_predictor().manifest.version
+        _require_served(name, version, label, name, own_version)
+        return build_pipeline(
+            name,
+            own_version,
+            pipelines[name],
+            self._model_for,
+            max_batch=self.settings.max_batch,
+            max_pixels=self.settings.max_pixels,
+        )
+
+    def _model_for(self, name: str, version: str, label: str) -> Predictor:
         predictor = self.require_predictor()
         manifest = predictor.manifest
-        for what, asked, served in (
-            ("model", name, manifest.name),
-            ("version", version, manifest.version),
-            ("label", label, ""),
-        ):
-            if asked not in {"", served}:
-                raise NotFoundError(
-                    f"{what}-unknown",
-                    f"this function does not serve that {what}",
-                    expected=served or "no label",
-                    received=f"{asked:.80}",
-                    hint="GET /v2/repository/index lists what is served",
-                )
+        _require_served(name, version, label, manifest.name, manifest.version)
         return predictor
+
+    @property
+    def _default_pipeline(self) -> str:
+        """Its name; empty where there is none."""
+        pipelines = self.settings.pipelines
+        return next((name for name, pipeline in pipelines.items() if pipeline.is_default), "")
 
     def __call__(self, event: object, context: object) -> object:
         """The Lambda handler; see `liteship.runtime.lambda_handler.handle`."""
@@ -239,6 +257,27 @@ class Function:
         from liteship.runtime.lambda_handler import handle
 
         return self.telemetry.wrap(partial(handle, self))
+
+
+def _require_served(name: str, version: str, label: str, own_name: str, own_version: str) -> None:
+    """Refuses what a caller names, if it is not this.
+
+    Raises:
+        NotFoundError: `model-unknown`, `version-unknown`, `label-unknown`.
+    """
+    for what, asked, served in (
+        ("model", name, own_name),
+        ("version", version, own_version),
+        ("label", label, ""),
+    ):
+        if asked not in {"", served}:
+            raise NotFoundError(
+                f"{what}-unknown",
+                f"this function does not serve that {what}",
+                expected=served or "no label",
+                received=f"{asked:.80}",
+                hint="GET /v2/repository/index lists what is served",
+            )
 
 
 def process_age_ms() -> float:

@@ -177,7 +177,7 @@ class Predictor:
         inference = self.infer(lambda: self.prepare(body, content_type))
         start = perf_counter()
         identity: dict[str, object] = {"model": inference.model, "version": inference.version}
-        answers = [self._answer(outputs) for outputs in inference.outputs]
+        answers = [self.answer(outputs) for outputs in inference.outputs]
         fields: dict[str, object] = answers[0] if len(answers) == 1 else {"results": answers}
         inference.timings_ms["postprocess"] = (perf_counter() - start) * 1e3
         return Prediction(fields | identity, inference)
@@ -200,24 +200,14 @@ class Predictor:
         """
         start = perf_counter()
         items = prepare()
-        if len(items) > self._max_batch:
-            raise PayloadTooLargeError(
-                "batch-too-large",
-                "the request holds too many items",
-                expected=f"at most {self._max_batch}",
-                received=str(len(items)),
-                hint="divide it into several requests",
-            )
+        require_batch(len(items), self._max_batch)
         prepared = perf_counter()
         outputs = [self.run(item) for item in items]
         timings_ms = {
             "preprocess": (prepared - start) * 1e3,
             "invoke": (perf_counter() - prepared) * 1e3,
         }
-        real = [self.read(output) for output in outputs]
-        confidences = []
-        if self.manifest.postprocessing.labels:
-            confidences = [max(self.scores(each)) for each in real]
+        confidences = self.confidences(outputs)
         manifest = self.manifest
         return Inference(manifest.name, manifest.version, outputs, timings_ms, confidences)
 
@@ -282,13 +272,33 @@ class Predictor:
             return softmax(values)
         return sigmoid(values) if activation == "sigmoid" else list(values)
 
+    def confidences(self, outputs: Sequence[Mapping[str, bytes]]) -> list[float]:
+        """Best score of each item; none where the model does not classify.
+
+        Args:
+            outputs: What `run` gives for each item.
+
+        Raises:
+            ArtifactError: `output-not-finite`.
+        """
+        real = [self.read(each) for each in outputs]
+        return [max(self.scores(each)) for each in real] if self.manifest.postprocessing.labels else []
+
     def _borrow(self) -> Interpreter:
         try:
             return self._idle.pop()
         except IndexError:
             return create_interpreter(self.artifact.model, self._backend)
 
-    def _answer(self, tensors: Mapping[str, bytes]) -> dict[str, object]:
+    def answer(self, tensors: Mapping[str, bytes]) -> dict[str, object]:
+        """One item's fields of the answer, JSON-ready.
+
+        Args:
+            tensors: What `run` gives.
+
+        Raises:
+            ArtifactError: `output-not-finite`.
+        """
         outputs = self.read(tensors)
         if self._postprocess is not None:
             return self._postprocess(outputs)
@@ -306,6 +316,22 @@ class Predictor:
             for index in best[: self.manifest.postprocessing.top_k]
         ]
         return {"predictions": predictions}
+
+
+def require_batch(items: int, most: int) -> None:
+    """Refuses a request of too many items.
+
+    Raises:
+        PayloadTooLargeError: `batch-too-large`.
+    """
+    if items > most:
+        raise PayloadTooLargeError(
+            "batch-too-large",
+            "the request holds too many items",
+            expected=f"at most {most}",
+            received=str(items),
+            hint="divide it into several requests",
+        )
 
 
 def _describe(spec: TensorSpec) -> str:

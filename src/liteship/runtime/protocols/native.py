@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def predict(function: Function, request: Request) -> Response:
     """Answers a picture, raw tensors, JSON or CSV with predictions; timings are in `server-timing`."""
-    predictor = function.require_predictor()
+    named = {each: request.parameter(each) or "" for each in ("version", "label")}
+    predictor = function.predictor_for(request.parameter("model") or "", **named)
     prediction = predictor.predict(request.body, request.headers.get("content-type", ""))
     function.telemetry.predicted(prediction.inference)
     return Response(200, prediction.fields, server_timing(prediction.inference))
