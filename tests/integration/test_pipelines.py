@@ -20,7 +20,9 @@ from PIL import Image
 from tests.conftest import copy_function
 
 from liteship import Artifact
+from liteship.deploy.smoke import over_http
 from liteship.project import read_config
+from liteship.runtime.golden import ask_golden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +194,14 @@ def test_a_default_pipeline_answers_what_names_no_model(
     assert "default" in config.environment()["LITESHIP_PIPELINES"]
 
 
+def test_a_deployment_with_a_default_pipeline_is_judged_by_the_functions_own_model(
+    tmp_path: Path, start_server: Callable[..., Server]
+) -> None:
+    folder, config = line_function(tmp_path, more="default = true\n")
+    server = start_server(folder, **config.environment())
+    assert ask_golden(Artifact.load(folder / "model"), over_http(server.url)) == []
+
+
 def as_lambda(folder: Path, environ: dict[str, str], body: bytes, query: str = "") -> dict[str, Any]:
     event = {
         "version": "2.0",
@@ -275,4 +285,3 @@ def test_liteship_predict_answers_with_the_default_pipeline(
     )
     assert done.returncode == 0, done.stderr
     assert labels_of(json.loads(done.stdout)) == "271"
-    assert Artifact.load(tmp_path / "functions" / "digits" / "model").manifest.name == "digits"
