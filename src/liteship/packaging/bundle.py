@@ -63,7 +63,7 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
             hint="copy the app.py of another function",
         )
     manifest = Artifact.load(model).manifest
-    require_pipelines(folder, manifest)
+    require_pipelines(folder, [manifest])
     staging = output / f".bundle.{os.getpid()}.new"
     try:
         staging.mkdir(parents=True)

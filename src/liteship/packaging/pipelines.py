@@ -10,12 +10,12 @@ import tomllib
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from liteship.artifact.folder import MANIFEST_FILE, read_manifest
 from liteship.errors import LiteshipError, PackagingError
 from liteship.runtime.joining import join_problems
 from liteship.runtime.pipeline_steps import CodeStep, declare
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from liteship.artifact.manifest import Manifest
@@ -27,23 +27,24 @@ TRAINING = "train"
 """The one module of a function that is never shipped."""
 
 
-def require_pipelines(folder: Path, own: Manifest) -> None:
+def require_pipelines(folder: Path, models: Collection[Manifest]) -> None:
     """Checks `[pipelines]` of a function against its modules and its models.
 
-    A model without a version is checked where the function has one version of it: labels and the
-    default version are the runtime's to resolve.
+    Whether a model fits is checked where it is clear which version of it a step means: labels are the
+    runtime's to resolve.
 
     Args:
         folder: The function's.
-        own: Its own model's manifest.
+        models: What is shipped with it.
 
     Raises:
         PackagingError: `pipeline-invalid`, with every problem found.
     """
     path = folder / SETTINGS
     content = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    own = content.get("name", ""), content.get("version", "")
     problems: list[str] = []
-    for name, declaration in declare(content.get("pipelines", {}), problems, own.name).items():
+    for name, declaration in declare(content.get("pipelines", {}), problems, own[0]).items():
         found: list[Manifest | None] = []
         for step in declaration.steps:
             try:
@@ -51,7 +52,7 @@ def require_pipelines(folder: Path, own: Manifest) -> None:
                     _require_code(folder, step)
                     found.append(None)
                 else:
-                    found.append(_find_manifest(folder / "model", step, own))
+                    found.append(_find_manifest(models, step, own))
             except LiteshipError as error:
                 problems.append(f"{name}: {error.message}")
                 found.append(None)
@@ -80,19 +81,16 @@ def _require_code(folder: Path, step: CodeStep) -> None:
         raise _missing(f"step {step.text}: {path.name} defines no {step.name}")
 
 
-def _find_manifest(models: Path, step: ModelStep, own: Manifest) -> Manifest | None:
+def _find_manifest(
+    models: Collection[Manifest], step: ModelStep, own: tuple[str, str]
+) -> Manifest | None:
     """The manifest of a step's model; None where only the runtime knows which version it is."""
-    if step.name == own.name and step.version in {"", own.version}:
-        return None if step.label else own
-    versions = sorted(path.parent for path in models.glob(f"{step.name}/*/{MANIFEST_FILE}"))
-    if step.version:
-        versions = [each for each in versions if each.name == step.version]
-    if not versions:
-        raise _missing(f"step {step.text}: there is no such model in {models}")
-    if len(versions) > 1:
-        return None
-    path = versions[0] / MANIFEST_FILE
-    return read_manifest(path.read_bytes(), str(path))
+    version = step.version or (own[1] if step.name == own[0] and not step.label else "")
+    found = [each for each in models if each.name == step.name and version in {"", each.version}]
+    if not found:
+        shipped = ", ".join(f"{each.name}/{each.version}" for each in models)
+        raise _missing(f"step {step.text}: no such model is shipped, only {shipped}")
+    return found[0] if len(found) == 1 and not step.label else None
 
 
 def _missing(message: str) -> PackagingError:

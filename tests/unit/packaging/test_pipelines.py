@@ -2,22 +2,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import liteship
 from liteship import Artifact
+from liteship.artifact import Manifest
 from liteship.errors import PackagingError
 from liteship.packaging.bundle import bundle
 from liteship.packaging.pipelines import require_pipelines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Check = Callable[..., tuple[str, ...]]
 
@@ -39,15 +39,16 @@ print(crop)
 @pytest.fixture
 def problems(function_folder: Path) -> Check:
     """What is wrong with a pipeline of these steps, in a function of three models."""
-    for name in ("features", "classifier"):
-        shutil.copytree(ARTIFACTS / name, function_folder / "model" / name)
+    folders = [function_folder / "model", *sorted(ARTIFACTS.glob("*/1"))]
+    models = [Artifact.load(folder).manifest for folder in folders]
     (function_folder / "app.py").write_text(APP)
 
-    def check(*steps: str) -> tuple[str, ...]:
-        text = f"[pipelines.joined]\nsteps = {json.dumps(steps)}\n"
+    def check(*steps: str, version: str = "1", more: Sequence[Manifest] = ()) -> tuple[str, ...]:
+        own = f'name = "digits"\nversion = "{version}"\n'
+        text = f"{own}[pipelines.joined]\nsteps = {json.dumps(steps)}\n"
         (function_folder / "function.toml").write_text(text)
         try:
-            require_pipelines(function_folder, Artifact.load(function_folder / "model").manifest)
+            require_pipelines(function_folder, [*models, *more])
         except PackagingError as error:
             return error.problems
         return ()
@@ -74,10 +75,10 @@ def test_steps_that_are_there(problems: Check, steps: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("steps", "problem"),
     [
-        (("none",), "step none: there is no such model"),
-        (("digits/2",), "step digits/2: there is no such model"),
-        (("features/2",), "step features/2: there is no such model"),
-        (("none@canary",), "step none@canary: there is no such model"),
+        (("none",), "step none: no such model is shipped, only digits/1"),
+        (("digits/2",), "step digits/2: no such model is shipped, only digits/1"),
+        (("features/2",), "step features/2: no such model is shipped, only digits/1"),
+        (("none@canary",), "step none@canary: no such model is shipped, only digits/1"),
         (("app:gone", "digits"), "step app:gone: app.py defines no gone"),
         (("app:inner", "digits"), "step app:inner: app.py defines no inner"),
         (("app:print", "digits"), "step app:print: app.py defines no print"),
@@ -102,16 +103,26 @@ def test_every_problem_is_told_at_once(problems: Check) -> None:
     assert len(problems("app:gone", "features", "app:none", "other", "digits", "classifier")) == 4
 
 
-def test_of_two_versions_only_the_runtime_knows_the_default(
-    problems: Check, function_folder: Path
-) -> None:
-    shutil.copytree(ARTIFACTS / "features" / "1", function_folder / "model" / "features" / "2")
-    assert problems("features", "digits") == ()
-    assert len(problems("features/1", "digits")) == 1
+def another(manifest: Manifest, **changes: Any) -> Manifest:
+    fields = {name: getattr(manifest, name) for name in Manifest.__slots__}
+    return Manifest(**(fields | changes))
 
 
-def test_a_function_without_settings_has_no_pipelines(function_folder: Path) -> None:
-    require_pipelines(function_folder, Artifact.load(function_folder / "model").manifest)
+def test_of_several_versions_the_functions_own_is_known(problems: Check) -> None:
+    features = Artifact.load(ARTIFACTS / "features" / "1").manifest
+    others = [another(features, version="2"), another(features, name="digits", version="2")]
+    assert problems("features", "digits", more=others) == ()
+    assert len(problems("features/1", "digits", more=others)) == 1
+    # its version 2 gives features, version 1 scores
+    assert problems("digits", "classifier", version="2", more=others) == ()
+    assert len(problems("digits", "classifier", version="1", more=others)) == 1
+    assert problems("digits@canary", "classifier", version="1", more=others) == ()
+
+
+def test_a_function_without_settings_or_pipelines_has_nothing_to_check(function_folder: Path) -> None:
+    require_pipelines(function_folder, [])
+    (function_folder / "function.toml").write_text('name = "digits"\n')
+    require_pipelines(function_folder, [])
 
 
 def test_a_bundle_with_a_step_that_is_not_there_is_refused_on_a_bare_python(
