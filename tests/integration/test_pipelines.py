@@ -95,7 +95,7 @@ def ask(server: Server, body: bytes, query: str = "?model=line", kind: str = "im
     return httpx.post(f"{server.url}/predict{query}", content=body, headers={"content-type": kind})
 
 
-@pytest.mark.parametrize("size", [16, 40])
+@pytest.mark.parametrize("size", [16, 32, 80])
 def test_a_line_of_digits_is_read(server: Server, digit_images: Digits, size: int) -> None:
     answer = ask(server, line_of(WRITTEN, digit_images, size))
     assert answer.status_code == 200, answer.text

@@ -45,6 +45,8 @@ def require_pipelines(folder: Path, models: Collection[Manifest]) -> None:
     own = content.get("name", ""), content.get("version", "")
     problems: list[str] = []
     for name, declaration in declare(content.get("pipelines", {}), problems, own[0]).items():
+        if name in {each.name for each in models}:
+            problems.append(f"{name}: a model that is shipped has this name: choose another")
         found: list[Manifest | None] = []
         for step in declaration.steps:
             try:

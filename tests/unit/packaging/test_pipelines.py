@@ -99,6 +99,13 @@ def test_steps_that_are_not_there_or_do_not_fit(
     assert found.startswith(f"joined: {problem}"), found
 
 
+def test_a_pipeline_has_no_models_name(problems: Check) -> None:
+    named = another(Artifact.load(ARTIFACTS / "features" / "1").manifest, name="joined")
+    assert problems("features", "classifier", more=[named]) == (
+        "joined: a model that is shipped has this name: choose another",
+    )
+
+
 def test_every_problem_is_told_at_once(problems: Check) -> None:
     assert len(problems("app:gone", "features", "app:none", "other", "digits", "classifier")) == 4
 
