@@ -1,16 +1,19 @@
-"""What one model hands to the next: by name, as real numbers."""
+"""What one model hands to the next, by name and as real numbers; and what they are together."""
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 
+from liteship.artifact.manifest import Manifest
+from liteship.artifact.parts import Golden
 from liteship.quantization import TYPECODES, quantize
+from liteship.runtime.pipeline_steps import CodeStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.predictor import Predictor
 
@@ -72,6 +75,35 @@ def hand_over(first: Predictor, outputs: Mapping[str, bytes], second: Predictor)
         target.name: _write(real[source.name], target) if _is_real(target) else outputs[source.name]
         for source, target in join(first.manifest, second.manifest)
     }
+
+
+def joined_manifest(name: str, version: str, steps: Sequence[CodeStep | Manifest]) -> Manifest:
+    """One model's manifest for all: made for protocols to read, of no file.
+
+    It has no golden input, for each model has passed its own self-test.
+    """
+    models = [step for step in steps if not isinstance(step, CodeStep)]
+    schemes = {model.scheme for model in models}
+    return Manifest(
+        name=name,
+        version=version,
+        # As a model's digest, it changes when one of them does
+        sha256=hashlib.sha256("".join(model.sha256 for model in models).encode()).hexdigest(),
+        size_bytes=sum(model.size_bytes for model in models),
+        scheme=schemes.pop() if len(schemes) == 1 else "mixed",
+        inputs=models[0].inputs,
+        outputs=models[-1].outputs,
+        preprocessing=models[0].preprocessing,
+        postprocessing=models[-1].postprocessing,
+        golden=Golden("", ()),
+        provenance={"pipeline": [_describe_step(step) for step in steps]},
+    )
+
+
+def _describe_step(step: CodeStep | Manifest) -> dict[str, str]:
+    if isinstance(step, CodeStep):
+        return {"code": step.text}
+    return {"model": step.name, "version": step.version, "sha256": step.sha256}
 
 
 def _is_real(spec: TensorSpec) -> bool:

@@ -6,14 +6,11 @@ models that are served now: it holds none in memory, and follows a label to anot
 
 from __future__ import annotations
 
-import hashlib
 from itertools import pairwise
 from time import perf_counter
 
-from liteship.artifact.manifest import Manifest
-from liteship.artifact.parts import Golden
 from liteship.errors import InputError, NotFoundError, NotReadyError, UnsupportedMediaError
-from liteship.runtime.joining import hand_over, join_problems
+from liteship.runtime.joining import hand_over, join_problems, joined_manifest
 from liteship.runtime.pipeline_code import PipelineInput, run_code
 from liteship.runtime.pipeline_steps import CodeStep
 from liteship.runtime.predictor import Inference, Prediction, require_batch
@@ -98,7 +95,8 @@ class Pipeline:
             for problem in join_problems(first.manifest, second.manifest)
         ]
         _require(name, problems)
-        self.manifest = _describe(name, version, stages)
+        steps = [step for code, model in stages for step in (code, model.manifest) if step is not None]
+        self.manifest = joined_manifest(name, version, steps)
 
     def predict(self, body: bytes, content_type: str) -> Prediction:
         """Answers one request, as `Predictor.predict`.
@@ -276,33 +274,3 @@ def _require(name: str, problems: list[str]) -> None:
             problems=problems,
             hint="correct its steps in function.toml, or the models that they name",
         )
-
-
-def _describe(name: str, version: str, stages: Sequence[Stage]) -> Manifest:
-    """One model's manifest for all: made for protocols to read, of no file.
-
-    It has no golden input, for each model has passed its own self-test.
-    """
-    models = [model.manifest for _, model in stages]
-    schemes = {model.scheme for model in models}
-    steps = [step for code, model in stages for step in (code, model.manifest) if step is not None]
-    return Manifest(
-        name=name,
-        version=version,
-        # As a model's digest, it changes when one of them does
-        sha256=hashlib.sha256("".join(model.sha256 for model in models).encode()).hexdigest(),
-        size_bytes=sum(model.size_bytes for model in models),
-        scheme=schemes.pop() if len(schemes) == 1 else "mixed",
-        inputs=models[0].inputs,
-        outputs=models[-1].outputs,
-        preprocessing=models[0].preprocessing,
-        postprocessing=models[-1].postprocessing,
-        golden=Golden("", ()),
-        provenance={"pipeline": [_describe_step(step) for step in steps]},
-    )
-
-
-def _describe_step(step: CodeStep | Manifest) -> dict[str, str]:
-    if isinstance(step, CodeStep):
-        return {"code": step.text}
-    return {"model": step.name, "version": step.version, "sha256": step.sha256}
