@@ -12,6 +12,7 @@ _HOME = {
     "Artifact": "liteship.artifact",
     "Function": "liteship.runtime.function",
     "LiteshipError": "liteship.errors",
+    "PipelineInput": "liteship.runtime.pipeline_code",
     "Predictor": "liteship.runtime.predictor",
     "convert": "liteship.conversion.api",
 }
@@ -22,9 +23,18 @@ if TYPE_CHECKING:
     from liteship.conversion.api import convert
     from liteship.errors import LiteshipError
     from liteship.runtime.function import Function
+    from liteship.runtime.pipeline_code import PipelineInput
     from liteship.runtime.predictor import Predictor
 
-__all__ = ["Artifact", "Function", "LiteshipError", "Predictor", "__version__", "convert"]
+__all__ = [
+    "Artifact",
+    "Function",
+    "LiteshipError",
+    "PipelineInput",
+    "Predictor",
+    "__version__",
+    "convert",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -112,14 +113,6 @@ def test_a_bucket_has_a_name_that_s3_allows(bucket: str) -> None:
         S3Trigger.model_validate({"bucket": bucket})
 
 
-def test_the_size_of_a_batch_reaches_the_runtime() -> None:
-    config = FunctionConfig.model_validate(CONFIG | {"runtime": {"max_batch": 8}})
-    assert config.environment() == {"LITESHIP_MAX_BATCH": "8"}
-    assert Settings(config.environment()).max_batch == 8
-    with pytest.raises(ValidationError, match="max_batch"):
-        FunctionConfig.model_validate(CONFIG | {"runtime": {"max_batch": 0}})
-
-
 def test_the_threshold_of_low_confidence_reaches_the_runtime() -> None:
     config = FunctionConfig.model_validate(CONFIG | {"output": {"low_confidence": 0.75}})
     assert Settings(config.environment()).low_confidence == 0.75
@@ -187,6 +180,43 @@ def test_the_model_is_in_the_image_by_default() -> None:
 def with_location(location: str, knative: dict[str, Any] | None) -> dict[str, Any]:
     model = CONFIG["model"] | {"location": location}
     return CONFIG | {"model": model} | ({} if knative is None else {"knative": knative})
+
+
+def test_pipelines_reach_the_runtime() -> None:
+    pipelines = {
+        "page": {"steps": ["detector@stable", "app:crop", "wine"], "default": True},
+        "both": {"steps": ["scaler/2", "wine"]},
+    }
+    config = FunctionConfig.model_validate(CONFIG | {"pipelines": pipelines})
+    environment = config.environment()
+    assert environment["LITESHIP_PIPELINES"] == json.dumps(pipelines, separators=(",", ":"))
+    assert Settings(environment).pipelines["page"].is_default
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "problems"),
+    [
+        (
+            {"page": {"steps": ["No", "app:crop"]}, "both": {"steps": ["a"], "other": 1}},
+            ["'No' is not MODEL", "the last step must be a model", "Extra inputs"],
+        ),
+        ({"page": {"steps": []}}, ["at least 1 item"]),
+        ({"page": {"steps": ["a"] * 33}}, ["at most 32 items"]),
+        ({"page": {}}, ["Field required"]),
+        ({"Page": {"steps": ["a"]}}, ["pattern"]),
+        ({"wine": {"steps": ["a"]}}, ["pipeline wine has the name of the function's own model"]),
+        ({"a": {"steps": ["b"]}, "b": {"steps": ["wine"]}}, ["step b of a is a pipeline"]),
+        (
+            {name: {"steps": ["wine"], "default": True} for name in "ab"},
+            ["only one pipeline can be the default, not a and b"],
+        ),
+    ],
+)
+def test_pipelines_that_cannot_answer_are_refused(pipelines: Any, problems: list[str]) -> None:
+    with pytest.raises(ValidationError) as raised:
+        FunctionConfig.model_validate(CONFIG | {"pipelines": pipelines})
+    for problem in problems:
+        assert problem in str(raised.value)
 
 
 def test_several_models_are_carried_to_the_runtime() -> None:

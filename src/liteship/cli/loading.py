@@ -30,6 +30,7 @@ def load_app(function: FunctionFolder) -> Function:
         )
     module = importlib.util.module_from_spec(specification)
     sys.path.insert(0, str(function.folder))  # for the modules beside it
+    sys.modules["app"] = module  # for a pipeline's steps
     os.environ.update(function.config.environment())
     with contextlib.redirect_stdout(io.StringIO()):
         specification.loader.exec_module(module)

@@ -38,7 +38,7 @@ def command(
             "file-unreadable", f"{file} cannot be read: {error.strerror}", hint="check the path"
         ) from error
     with contextlib.redirect_stdout(io.StringIO()):
-        prediction = function.require_predictor().predict(body, sniff_media_type(body))
+        prediction = function.predictor_for().predict(body, sniff_media_type(body))
     if json:
         print_json(prediction.fields)
         return

@@ -4,6 +4,7 @@ Build half: pydantic checks the whole file, and every problem is reported at onc
 """
 
 from liteship.config.function import FunctionConfig
+from liteship.config.pipelines import PipelineSection
 from liteship.config.platforms import AlarmsSection, KnativeSection, LambdaSection, Rollout
 from liteship.config.sections import (
     NORMALIZATIONS,
@@ -29,6 +30,7 @@ __all__ = [
     "ModelSection",
     "ModelsSection",
     "OutputSection",
+    "PipelineSection",
     "Rollout",
     "Runtime",
     "RuntimeSection",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from liteship.artifact import Preprocessing
+from liteship.config.pipelines import PipelineSection  # noqa: TC001  # pydantic reads the annotation
 from liteship.config.platforms import KnativeSection, LambdaSection
 from liteship.config.sections import (
     NORMALIZATIONS,
@@ -21,6 +22,7 @@ from liteship.config.sections import (
 )
 from liteship.located_model import LocatedModel, locate
 from liteship.runtime.models_setting import ModelsSetting
+from liteship.runtime.pipeline_steps import pipeline_problems, write_pipelines
 from liteship.runtime.settings import LOW_CONFIDENCE, S3
 
 if TYPE_CHECKING:
@@ -42,11 +44,21 @@ class FunctionConfig(Section):
     input: Annotated[ImageInput | TensorInput, Field(discriminator="kind")]
     output: OutputSection = OutputSection()
     runtime: RuntimeSection = RuntimeSection()
+    pipelines: dict[Name, PipelineSection] = Field(default={}, max_length=32)
     triggers: TriggersSection = TriggersSection()
     lambda_: LambdaSection = Field(default=LambdaSection(), alias="lambda")
     knative: KnativeSection = Field(default=KnativeSection(), validate_default=True)
 
     _model_folder: Path | None = PrivateAttr(default=None)
+
+    @field_validator("pipelines")
+    @classmethod
+    def _pipelines_fit_together(
+        cls, pipelines: dict[str, PipelineSection], info: ValidationInfo
+    ) -> dict[str, PipelineSection]:
+        if problems := pipeline_problems(info.data.get("name", ""), _declared(pipelines)):
+            raise ValueError("; ".join(problems))
+        return pipelines
 
     @field_validator("models")
     @classmethod
@@ -162,6 +174,8 @@ class FunctionConfig(Section):
         }
         if self.output.low_confidence != LOW_CONFIDENCE:
             variables["LITESHIP_LOW_CONFIDENCE"] = str(self.output.low_confidence)
+        if self.pipelines:
+            variables["LITESHIP_PIPELINES"] = write_pipelines(_declared(self.pipelines))
         if self.triggers.s3 is not None:
             variables["LITESHIP_S3_INPUT_PREFIX"] = self.triggers.s3.input_prefix
             variables["LITESHIP_S3_OUTPUT_PREFIX"] = self.triggers.s3.output_prefix
@@ -169,3 +183,7 @@ class FunctionConfig(Section):
             setting = ModelsSetting(self.name, self.version, **self.models.model_dump())
             variables["LITESHIP_MODELS"] = setting.to_json()
         return variables
+
+
+def _declared(pipelines: dict[str, PipelineSection]) -> dict[str, tuple[list[str], bool]]:
+    return {name: (section.steps, section.default) for name, section in pipelines.items()}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import liteship
 from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE
 from liteship.errors import LiteshipError, PackagingError
+from liteship.packaging.pipelines import require_pipelines
 from liteship.packaging.shipped_models import shipped_models
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
         The entries written: these, and `__pycache__` where there is byte code.
 
     Raises:
-        PackagingError: `function-code-missing`, `bundle-unwritable`; as `shipped_models`.
+        PackagingError: `function-code-missing`, `pipeline-invalid`, `bundle-unwritable`; as
+            `shipped_models`.
         ArtifactError: The artifact is missing, damaged or not whole.
     """
     app = folder / "app.py"
@@ -70,6 +72,7 @@ def bundle(folder: Path, output: Path, python: str | None = None) -> list[Path]:
             hint="copy the app.py of another function",
         )
     models = shipped_models(folder)
+    require_pipelines(folder, models.values())
     staging = output / f".bundle.{os.getpid()}.new"
     try:
         staging.mkdir(parents=True)

@@ -71,8 +71,9 @@ def package_zip(function: FunctionFolder, *, python: str | None = None) -> Packa
             the packed function here.
 
     Raises:
-        PackagingError: `function-code-missing`, `function-code-broken`, `layer-missing`,
-            `layer-failed`, `layer-unlicensed`, `bundle-unwritable`, `archive-collision`.
+        PackagingError: `function-code-missing`, `function-code-broken`, `pipeline-invalid`,
+            `layer-missing`, `layer-failed`, `layer-unlicensed`, `bundle-unwritable`,
+            `archive-collision`.
         ArtifactError: The artifact is missing, damaged or not whole.
     """
     config = function.config

@@ -81,8 +81,8 @@ class AsgiApplication:
         self._metrics = Metrics()
         function.telemetry.watch = self._count_predictions
         function.is_server = True
-        if function.models is not None:
-            function.models.cache.workers = self.workers
+        if function.served.models is not None:
+            function.served.models.cache.workers = self.workers
 
     @property
     def unfinished(self) -> int:

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from liteship.artifact.folder import Artifact
 from liteship.errors import LiteshipError, NotReadyError
 from liteship.runtime.predictor import Predictor
+from liteship.runtime.served import Served
 from liteship.runtime.settings import MODEL_FOLDER, S3, Settings
 from liteship.runtime.telemetry import create_telemetry
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from liteship.runtime.asgi import AsgiApplication
-    from liteship.runtime.models import Models
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Postprocess, Preprocess
     from liteship.runtime.telemetry import Handler
 
@@ -96,15 +97,14 @@ class Function:
             preprocess=preprocess,
             postprocess=postprocess,
         )
-        self.models: Models | None = None
+        models = None
         if self.settings.models is not None:
             from liteship.runtime.models import Models
 
             folder = os.path.join(self._home, MODEL_FOLDER)
-            self.models = Models(folder, self.settings.models, self._make_predictor, self.telemetry)
-            self.models.add(
-                self.settings.models.name, self.settings.models.version, self.require_predictor
-            )
+            models = Models(folder, self.settings.models, self._make_predictor, self.telemetry)
+            models.add(self.settings.models.name, self.settings.models.version, self.require_predictor)
+        self.served = Served(self.settings, self.require_predictor, models)
         self._load()
 
     def _load(self, download_s: float | None = None) -> None:
@@ -118,11 +118,14 @@ class Function:
 
                 require_cpu_info(folder, self.settings.backend)
             predictor.warm_up()
+            self._predictor = predictor
+            if self.served.default_pipeline:
+                self.predictor_for()
         except LiteshipError as error:
+            self._predictor = None
             self._failure, self._failed_s = error, time.monotonic()
             self.telemetry.error("model not ready", **error.as_dict())
             return
-        self._predictor = predictor
         self.telemetry.info(
             "model ready",
             model=predictor.manifest.name,
@@ -182,66 +185,11 @@ class Function:
             )
         return self._predictor
 
-    def predictor_for(self, name: str = "", *, version: str = "", label: str = "") -> Predictor:
-        """The model that a caller names.
-
-        Args:
-            name: Empty for the function's own.
-            version: Empty for the default one: of its own model the function's own, of another the one
-                with the label `stable`, or else the greatest number.
-            label: Of a version, such as `stable`; instead of `version`.
-
-        Raises:
-            NotFoundError: `model-unknown`, `version-unknown`, `label-unknown`.
-            NotReadyError: As `require_predictor`; `model-unloaded`.
-        """
-        if self.models is not None:
-            return self.models.predictor(name, version, label)
-        predictor = self.require_predictor()
-        manifest = predictor.manifest
-        for what, asked, served in (
-            ("model", name, manifest.name),
-            ("version", version, manifest.version),
-            ("label", label, ""),
-        ):
-            if asked not in {"", served}:
-                from liteship.runtime.models import unknown
-
-                raise unknown(what, asked, filter(None, [served]))
-        return predictor
-
-    def versions(self, name: str = "") -> list[str]:
-        """The versions that are served of a model, the greatest number last.
-
-        Args:
-            name: Empty for the function's own.
-
-        Raises:
-            NotFoundError: `model-unknown`.
-            NotReadyError: As `require_predictor`, where the function has one model.
-        """
-        if self.models is not None:
-            return self.models.versions(name)
-        return [self.predictor_for(name).manifest.version]
-
-    def refusal(self, name: str = "", *, version: str = "", label: str = "") -> NotReadyError | None:
-        """Why a model would not answer; of one that waits for its first request, as far as is known.
-
-        Args:
-            name: As for `predictor_for`.
-            version: The same.
-            label: The same.
-
-        Raises:
-            NotFoundError: As `predictor_for`.
-        """
-        if self.models is not None:
-            return self.models.refusal(name, version, label)
-        try:
-            self.predictor_for(name, version=version, label=label)
-        except NotReadyError as error:
-            return error
-        return None
+    def predictor_for(
+        self, name: str = "", *, version: str = "", label: str = ""
+    ) -> Predictor | Pipeline:
+        """The model or the pipeline that a caller names; see `liteship.runtime.served.Served.find`."""
+        return self.served.find(name, version, label)
 
     def __call__(self, event: object, context: object) -> object:
         """The Lambda handler; see `liteship.runtime.lambda_handler.handle`."""

@@ -19,12 +19,20 @@ def http_event(
     """An HTTP event, payload version 2.0, as API Gateway and function URLs send it.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+
+    Args:
+        method: Upper case.
+        path: With the query, if there is one.
+        body: Of any kind.
+        content_type: What the body is.
+        domain: Where the request was sent to.
     """
+    path, _, query = path.partition("?")
     return {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": {"content-type": content_type, "host": domain},
         "requestContext": {
             "accountId": "123456789012",

@@ -10,13 +10,14 @@ import os
 from functools import partial
 
 from liteship.artifact.folder import MODEL_FILE, Artifact
-from liteship.errors import ArtifactError, InputError, NotFoundError
+from liteship.errors import ArtifactError, InputError
 from liteship.runtime.model_cache import ModelCache, Slot
 from liteship.runtime.models_setting import is_name
+from liteship.runtime.served import unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from liteship.errors import NotReadyError
     from liteship.runtime.models_setting import ModelsSetting
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 STABLE = "stable"
 """The label whose version answers where none is asked for."""
-
-MOST_NAMED = 20
-"""Models or versions that a refusal lists."""
 
 
 class Models:
@@ -75,7 +73,7 @@ class Models:
         self._served.setdefault(name, {})[version] = Slot(name, version, give, is_kept=True)
 
     def predictor(self, name: str = "", version: str = "", label: str = "") -> Predictor:
-        """The model that a caller names; see `liteship.Function.predictor_for`."""
+        """The model that a caller names; see `liteship.runtime.served.Served.find`."""
         return self.cache.get(self._find(name, version, label))
 
     def refusal(self, name: str = "", version: str = "", label: str = "") -> NotReadyError | None:
@@ -186,25 +184,6 @@ def require_identity(artifact: Artifact, place: str, name: str, version: str) ->
             received=f"{manifest.name} version {manifest.version}",
             hint="rename the folders, or copy the artifact again",
         )
-
-
-def unknown(what: str, asked: str, served: Iterable[str]) -> NotFoundError:
-    """The refusal of what is not served.
-
-    Args:
-        what: `model`, `version` or `label`.
-        asked: The name that the caller gave.
-        served: Those there are.
-    """
-    names = list(served)
-    more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
-    return NotFoundError(
-        f"{what}-unknown",
-        f"this function does not serve that {what}",
-        expected=", ".join([*names[:MOST_NAMED], *more]) or f"no {what}",
-        received=f"{asked:.80}",
-        hint="POST /v2/repository/index lists what is served",
-    )
 
 
 def _folders(folder: str) -> list[str]:

@@ -185,7 +185,7 @@ class Predictor:
         inference = self.infer(prepare)
         start = perf_counter()
         identity: dict[str, object] = {"model": inference.model, "version": inference.version}
-        answers = [self._answer(outputs, top) for outputs in inference.outputs]
+        answers = [self.answer(outputs, top) for outputs in inference.outputs]
         is_one = len(answers) == 1 and not isinstance(items, Listed)
         fields: dict[str, object] = answers[0] if is_one else {"results": answers}
         inference.timings_ms["postprocess"] = (perf_counter() - start) * 1e3
@@ -217,10 +217,7 @@ class Predictor:
             "preprocess": (prepared - start) * 1e3,
             "invoke": (perf_counter() - prepared) * 1e3,
         }
-        real = [self.read(output) for output in outputs]
-        confidences = []
-        if self.manifest.postprocessing.labels:
-            confidences = [max(self.scores(each)) for each in real]
+        confidences = self.confidences(outputs)
         manifest = self.manifest
         return Inference(manifest.name, manifest.version, outputs, timings_ms, confidences)
 
@@ -272,6 +269,11 @@ class Predictor:
         return outputs
 
     @property
+    def example(self) -> list[bytes] | None:
+        """Input tensors that it answers, in the model's order; None where it reads other bodies."""
+        return self.artifact.golden_inputs if self._preprocess is None else None
+
+    @property
     def hooks(self) -> list[str]:
         """The steps that the function replaced: of `preprocess` and `postprocess`."""
         steps = {"preprocess": self._preprocess, "postprocess": self._postprocess}
@@ -285,13 +287,34 @@ class Predictor:
             return softmax(values)
         return sigmoid(values) if activation == "sigmoid" else list(values)
 
+    def confidences(self, outputs: Sequence[Mapping[str, bytes]]) -> list[float]:
+        """Best score of each item; none where the model does not classify.
+
+        Args:
+            outputs: What `run` gives for each item.
+
+        Raises:
+            ArtifactError: `output-not-finite`.
+        """
+        real = [self.read(each) for each in outputs]
+        return [max(self.scores(each)) for each in real] if self.manifest.postprocessing.labels else []
+
     def _borrow(self) -> Interpreter:
         try:
             return self._idle.pop()
         except IndexError:
             return create_interpreter(self.artifact.model, self._backend)
 
-    def _answer(self, tensors: Mapping[str, bytes], top: int | None = None) -> dict[str, object]:
+    def answer(self, tensors: Mapping[str, bytes], top: int | None = None) -> dict[str, object]:
+        """One item's fields of the answer, JSON-ready.
+
+        Args:
+            tensors: What `run` gives.
+            top: As in `predict`.
+
+        Raises:
+            ArtifactError: `output-not-finite`.
+        """
         outputs = self.read(tensors)
         if self._postprocess is not None:
             return self._postprocess(outputs)

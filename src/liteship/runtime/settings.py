@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from liteship.runtime.models_setting import ModelsSetting
+    from liteship.runtime.pipeline_steps import Declaration
 
     Default = TypeVar("Default", int, None)
 
@@ -83,6 +84,7 @@ class Settings:
             folder beside `app.py`.
         model_sha256: `LITESHIP_MODEL_SHA256`, the digest of its `model.json`; empty for any.
         models: `LITESHIP_MODELS`, of a function that has several; None for one model.
+        pipelines: `LITESHIP_PIPELINES`, by name; empty for none.
         model_cache: Where an artifact from S3 is kept, below `TMPDIR`.
 
     Raises:
@@ -112,6 +114,7 @@ class Settings:
         self.model_sha256 = environ.get("LITESHIP_MODEL_SHA256", "")
         # What is found there is verified
         self.model_cache = f"{environ.get('TMPDIR') or '/tmp'}/liteship/models"  # noqa: S108
+        self.pipelines = self._pipelines("LITESHIP_PIPELINES")
         self._check_model()
         self.models = self._read_models()
         if self.answers_uploads or self.model.startswith(S3):
@@ -189,6 +192,17 @@ class Settings:
             f"{name}: expected a whole number from {least} to {greatest}, received {text!r:.60}"
         )
         return default
+
+    def _pipelines(self, name: str) -> dict[str, Declaration]:
+        text = self._environ.get(name, "")
+        if not text:
+            return {}
+        from liteship.runtime.pipeline_steps import read_pipelines
+
+        problems: list[str] = []
+        pipelines = read_pipelines(text, problems)
+        self._problems += [f"{name}: {problem}" for problem in problems]
+        return pipelines
 
     def _share(self, name: str, default: float) -> float:
         text = self._environ.get(name, "") or str(default)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -355,3 +357,22 @@ def test_prefixes_are_the_environments(
     function({"Records": [record]}, lambda_context())
     function.s3.close()
     assert bucket.keys() == [f"down/a/7.png.{record['s3']['object']['eTag']}.json", "up/a/7.png"]
+
+
+def test_the_default_pipeline_answers_uploads(
+    bucket: Bucket,
+    make_function: Callable[..., Function],
+    lambda_context: Callable[[], object],
+    monkeypatch: pytest.MonkeyPatch,
+    digit_png: bytes,
+) -> None:
+    steps = ModuleType("pipeline_of_uploads")
+    steps.twice = lambda step: [(step.body, step.content_type)] * 2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, steps.__name__, steps)
+    pipelines = {"pair": {"steps": [f"{steps.__name__}:twice", "digits"], "default": True}}
+    function = make_function(LITESHIP_PIPELINES=json.dumps(pipelines))
+    function({"Records": [bucket.put("incoming/7.png", digit_png)]}, lambda_context())
+    function.s3.close()
+    ((_, result),) = bucket.results().items()
+    assert (result["model"], result["version"]) == ("pair", "1")
+    assert [each["predictions"][0]["label"] for each in result["results"]] == ["7", "7"]

@@ -8,8 +8,9 @@ from tests.conftest import DIGITS, copy_version
 
 from liteship import Function, Predictor
 from liteship.errors import InputError, NotFoundError, NotReadyError
-from liteship.runtime.models import MOST_NAMED, find_versions, unknown, version_key
+from liteship.runtime.models import find_versions, version_key
 from liteship.runtime.models_setting import ModelsSetting
+from liteship.runtime.served import MOST_NAMED, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +99,8 @@ def test_another_model_s_default_is_its_greatest_number(serve: Make, repository_
     add_versions(repository_folder, "9", "10", "trial")
     function = serve()
     assert found(function, "wine") == "wine 10"
-    assert function.versions("wine") == ["trial", "1", "9", "10"]
-    assert function.versions() == function.versions("digits") == ["1", "2"]
+    assert function.served.versions("wine") == ["trial", "1", "9", "10"]
+    assert function.served.versions() == function.served.versions("digits") == ["1", "2"]
 
 
 def test_or_the_one_that_is_stable(serve: Make, repository_folder: Path) -> None:
@@ -126,7 +127,7 @@ def test_only_folders_with_a_name_are_served(serve: Make, repository_folder: Pat
     (model / "notes.txt").write_text("")
     assert find_versions(str(model)) == [("digits", "1"), ("digits", "2"), ("wine", "1")]
     assert find_versions(str(model / "nowhere")) == []
-    assert serve().versions("wine") == ["1"]
+    assert serve().served.versions("wine") == ["1"]
 
 
 def test_a_refusal_lists_so_many_and_no_more() -> None:
@@ -154,11 +155,11 @@ def messages(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:
 
 def test_the_http_server_counts_an_interpreter_for_each_worker(serve: Make) -> None:
     function = serve()
-    assert function.models is not None
+    assert function.served.models is not None
     assert not function.is_server
-    assert function.models.cache.workers == 1
+    assert function.served.models.cache.workers == 1
     function.settings.workers = 3
-    assert function.asgi.workers == function.models.cache.workers == 3
+    assert function.asgi.workers == function.served.models.cache.workers == 3
     assert function.is_server
 
 
@@ -176,12 +177,12 @@ def test_a_model_that_cannot_be_loaded_is_no_other_s_concern(
 ) -> None:
     (repository_folder / "model" / "wine" / "1" / "model.tflite").write_bytes(b"damaged")
     function = serve()
-    assert function.refusal("wine") is None, "nobody has tried"
+    assert function.served.refusal("wine") is None, "nobody has tried"
     with pytest.raises(NotReadyError) as raised:
         found(function, "wine")
     assert raised.value.reference == "artifact-digest"
-    assert function.refusal("wine") is not None
-    assert function.refusal() is None
+    assert function.served.refusal("wine") is not None
+    assert function.served.refusal() is None
     assert found(function) == "digits 2"
 
 
@@ -201,9 +202,9 @@ def test_the_own_model_may_fail_alone(serve: Make, repository_folder: Path) -> N
     with pytest.raises(NotReadyError) as raised:
         found(function)
     assert raised.value.reference == "artifact-missing"
-    assert function.refusal() is not None
+    assert function.served.refusal() is not None
     assert found(function, "wine") == "wine 1"
-    assert function.versions() == ["1", "2"]
+    assert function.served.versions() == ["1", "2"]
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -238,14 +239,14 @@ def test_hooks_are_for_every_version_of_the_own_model_and_for_no_other(
 
 def test_what_is_built_is_served_by_name(serve: Make) -> None:
     function = serve()
-    assert function.models is not None
+    assert function.served.models is not None
     built = Predictor.load(DIGITS / "model")
-    function.models.add("built", "5", lambda: built)
+    function.served.models.add("built", "5", lambda: built)
     assert function.predictor_for("built") is built
-    assert function.versions("built") == ["5"]
-    assert function.refusal("built") is None
+    assert function.served.versions("built") == ["5"]
+    assert function.served.refusal("built") is None
     with pytest.raises(InputError) as raised:
-        function.models.unload("built")
+        function.served.models.unload("built")
     assert raised.value.reference == "model-kept"
 
 
@@ -254,28 +255,28 @@ def test_what_cannot_be_built_is_not_ready(serve: Make) -> None:
         raise NotReadyError("step-missing", "a step is missing", hint="none")
 
     function = serve()
-    assert function.models is not None
-    function.models.add("built", "1", give)
-    assert function.refusal("built") is not None
-    assert {each["state"] for each in function.models.index() if each["name"] == "built"} == {
+    assert function.served.models is not None
+    function.served.models.add("built", "1", give)
+    assert function.served.refusal("built") is not None
+    assert {each["state"] for each in function.served.models.index() if each["name"] == "built"} == {
         "UNAVAILABLE"
     }
 
 
 def test_a_function_of_one_model_has_one_version(make_function: Make, function_folder: Path) -> None:
     function = make_function()
-    assert function.models is None
-    assert function.versions() == function.versions("digits") == ["1"]
-    assert function.refusal() is None
-    assert function.refusal("digits", version="1") is None
+    assert function.served.models is None
+    assert function.served.versions() == function.served.versions("digits") == ["1"]
+    assert function.served.refusal() is None
+    assert function.served.refusal("digits", version="1") is None
     with pytest.raises(NotFoundError) as raised:
-        function.versions("wine")
+        function.served.versions("wine")
     assert (raised.value.reference, raised.value.expected) == ("model-unknown", "digits")
     with pytest.raises(NotFoundError) as raised:
         function.predictor_for(label="stable")
     assert (raised.value.reference, raised.value.expected) == ("label-unknown", "no label")
     (function_folder / "model" / "model.json").unlink()
-    assert make_function().refusal() is not None
+    assert make_function().served.refusal() is not None
 
 
 def test_an_artifact_alone_is_not_a_repository(function_folder: Path) -> None:

@@ -104,6 +104,26 @@ def normalize(pixels: bytes, spec: TensorSpec, preprocessing: Preprocessing) -> 
 def _pixels(body: bytes, spec: TensorSpec, preprocessing: Preprocessing, max_pixels: int) -> bytes:
     _, height, width, _ = spec.item_shape
     mode = "L" if preprocessing.color == "L" else "RGB"
+    decoded = open_picture(body, mode, max_pixels, f"; the model looks at {width} × {height}")
+    if decoded.size != (width, height):
+        from PIL.Image import Resampling
+
+        decoded = decoded.resize((width, height), Resampling[preprocessing.resize.upper()])
+    return decoded.tobytes("raw", preprocessing.color)
+
+
+def open_picture(body: bytes, mode: str, max_pixels: int, advice: str = "") -> Image:
+    """Decodes a picture that a caller sent.
+
+    Args:
+        body: A file in one of `FORMATS`.
+        mode: Pillow's, of 8 bits a channel: `L` or `RGB`.
+        max_pixels: Width × height that may be decoded; checked before decoding.
+        advice: Ends the hint to a picture that is too large.
+
+    Raises:
+        InputError: As `decode_image`.
+    """
     image = _open(body)
     if image.width * image.height > max_pixels:
         raise PayloadTooLargeError(
@@ -111,7 +131,7 @@ def _pixels(body: bytes, spec: TensorSpec, preprocessing: Preprocessing, max_pix
             "the picture has too many pixels to decode",
             expected=f"at most {max_pixels:,} pixels",
             received=f"{image.width} × {image.height}",
-            hint=f"send it smaller; the model looks at {width} × {height}",
+            hint=f"send it smaller{advice}",
         )
     if image.mode not in EIGHT_BIT_MODES:
         raise UnsupportedMediaError(
@@ -122,14 +142,9 @@ def _pixels(body: bytes, spec: TensorSpec, preprocessing: Preprocessing, max_pix
             hint="save it with 8 bits a channel",
         )
     try:
-        decoded = image.convert(mode)
+        return image.convert(mode)
     except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
         raise _broken(error) from error
-    if decoded.size != (width, height):
-        from PIL.Image import Resampling
-
-        decoded = decoded.resize((width, height), Resampling[preprocessing.resize.upper()])
-    return decoded.tobytes("raw", preprocessing.color)
 
 
 def _open(body: bytes) -> Image:

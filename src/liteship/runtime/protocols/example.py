@@ -28,9 +28,9 @@ def example(function: Function, request: Request) -> Response:
     """A body that `POST /predict` answers: the self-test's input as JSON; 404 where there is none."""
     predictor = asked_predictor(function, request)
     manifest = predictor.manifest
-    specs, golden = manifest.inputs, predictor.artifact.golden_inputs
+    specs, golden = manifest.inputs, predictor.example
     elements = sum(spec.elements for spec in specs)
-    if "preprocess" not in predictor.hooks:
+    if golden is not None:
         if manifest.preprocessing.kind == "image" and elements <= 3 * MOST_PIXELS:
             picture = draw(specs[0], golden[0], manifest.preprocessing)
             return Response(200, {"image": {"b64": b64encode(picture).decode()}})
@@ -40,7 +40,7 @@ def example(function: Function, request: Request) -> Response:
     raise NotFoundError(
         "example-none",
         f"there is no example for model {manifest.name}",
-        expected=f"at most {MOST_ELEMENTS:,} numbers, and no preprocessing of the function's own",
+        expected=f"at most {MOST_ELEMENTS:,} numbers, and no code of the function's own that reads bodies",
         hint="GET /model says what the model takes",
     )
 

@@ -8,6 +8,7 @@ from liteship.runtime.http import HEALTH, WORK, Request, Response, Route
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.runtime.function import Function
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Inference, Predictor
 
 _MOST_DIGITS = 9
@@ -32,7 +33,7 @@ def model(function: Function, request: Request) -> Response:
     return Response(200, manifest)
 
 
-def asked_predictor(function: Function, request: Request) -> Predictor:
+def asked_predictor(function: Function, request: Request) -> Predictor | Pipeline:
     """The model that the query names, by `model`, `version` and `label`; else the function's own."""
     name, version, label = (request.parameter(each) or "" for each in ("model", "version", "label"))
     if version and label:

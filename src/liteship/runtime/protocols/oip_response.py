@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from liteship.artifact.tensors import TensorSpec
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Inference, Predictor
     from liteship.runtime.protocols.oip_request import InferOutput, InferRequest
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     """Datatype, shape, elements as JSON has them, and what gives their bytes."""
 
 
-def write_response(inference: Inference, request: InferRequest, predictor: Predictor) -> Response:
+def write_response(
+    inference: Inference, request: InferRequest, predictor: Predictor | Pipeline
+) -> Response:
     """The answer to an inference request: the outputs it asks for, in its order.
 
     Args:
@@ -59,7 +62,7 @@ def write_response(inference: Inference, request: InferRequest, predictor: Predi
 
 
 def _real_tensor(
-    asked: InferOutput, spec: TensorSpec, inference: Inference, predictor: Predictor
+    asked: InferOutput, spec: TensorSpec, inference: Inference, predictor: Predictor | Pipeline
 ) -> Tensor:
     """The tensor of all items: real numbers where it is quantized, its own elements else."""
     raw = b"".join(outputs[asked.name] for outputs in inference.outputs)
@@ -73,7 +76,7 @@ def _real_tensor(
 
 
 def _classify(
-    asked: InferOutput, spec: TensorSpec, inference: Inference, predictor: Predictor
+    asked: InferOutput, spec: TensorSpec, inference: Inference, predictor: Predictor | Pipeline
 ) -> Tensor:
     """The best classes of each item, best first, as `score:index:label`; without labels, `score:index`.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.function import Function
     from liteship.runtime.http import Request
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Predictor
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_repository")
@@ -48,7 +49,7 @@ def model_metadata(function: Function, request: Request) -> Response:
     manifest = _predictor(function, request).manifest
     content = {
         "name": manifest.name,
-        "versions": function.versions(manifest.name),
+        "versions": function.served.versions(manifest.name),
         "platform": PLATFORM,
         "inputs": [_input_metadata(spec, manifest) for spec in manifest.inputs],
         "outputs": [_tensor_metadata(spec, manifest) for spec in manifest.outputs],
@@ -60,7 +61,7 @@ def model_metadata(function: Function, request: Request) -> Response:
 def model_ready(function: Function, request: Request) -> Response:
     """A model is ready; 503 with the reason otherwise."""
     name, version = _named(request)
-    refusal = function.refusal(name, version=version)
+    refusal = function.served.refusal(name, version)
     if refusal is not None:
         raise refusal
     return Response(200, {"name": name, "ready": True})
@@ -89,7 +90,7 @@ def infer(function: Function, request: Request) -> Response:
     return response
 
 
-def _predictor(function: Function, request: Request) -> Predictor:
+def _predictor(function: Function, request: Request) -> Predictor | Pipeline:
     name, version = _named(request)
     predictor = function.predictor_for(name, version=version)
     request.model = predictor.manifest.name, predictor.manifest.version

@@ -6,7 +6,7 @@ Versions have no part in its paths: what is said of a model is said of each of i
 
 from __future__ import annotations
 
-from liteship.errors import InputError, NotReadyError
+from liteship.errors import InputError
 from liteship.runtime.http import QUESTION, WORK, Request, Response, Route
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ def index(function: Function, request: Request) -> Response:
     only_ready = _read_object(request.body).get("ready", False)
     if not isinstance(only_ready, bool):
         raise _invalid("ready is neither true nor false", '{"ready": true}')
-    entries = _index(function)
+    entries = function.served.index()
     return Response(200, [each for each in entries if not only_ready or each["state"] == "READY"])
 
 
@@ -41,18 +41,8 @@ def unload(function: Function, request: Request) -> Response:
     return Response(200, {})
 
 
-def _index(function: Function) -> list[dict[str, str]]:
-    if function.models is not None:
-        return function.models.index()
-    try:
-        manifest = function.require_predictor().manifest
-    except NotReadyError as error:
-        return [{"name": "unknown", "state": "UNAVAILABLE", "reason": error.message}]
-    return [{"name": manifest.name, "version": manifest.version, "state": "READY", "reason": ""}]
-
-
 def _require_control(function: Function, request: Request) -> Models:
-    models, setting = function.models, function.settings.models
+    models, setting = function.served.models, function.settings.models
     if models is None or setting is None or not setting.control:
         raise InputError(
             "control-off",

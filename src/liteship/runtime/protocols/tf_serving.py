@@ -20,7 +20,9 @@ from liteship.runtime.protocols.native import server_timing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.artifact.tensors import TensorSpec
+    from liteship.errors import NotReadyError
     from liteship.runtime.function import Function
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Predictor
 
 SIGNATURE = "serving_default"
@@ -59,14 +61,26 @@ def predict(function: Function, request: Request) -> Response:
 
 
 def status(function: Function, request: Request) -> Response:
-    """The version that a model's name, version or label stands for; every one served is available."""
-    predictor = _predictor(function, request)
-    version = {
-        "version": predictor.manifest.version,
-        "state": "AVAILABLE",
-        "status": {"error_code": "OK", "error_message": ""},
+    """Which versions of a model are available: all, or the one that a version or a label stands for."""
+    served, path = function.served, request.path_parameters
+    if "version" in path or "label" in path:
+        versions = [_predictor(function, request).manifest.version]
+    else:
+        versions = served.versions(path["name"])
+    states = [_state(version, served.refusal(path["name"], version)) for version in versions]
+    return Response(200, {"model_version_status": states})
+
+
+def _state(version: str, refusal: NotReadyError | None) -> dict[str, object]:
+    if refusal is None:
+        state, code, message = "AVAILABLE", "OK", ""
+    else:
+        state, code, message = "END", "UNAVAILABLE", refusal.message
+    return {
+        "version": version,
+        "state": state,
+        "status": {"error_code": code, "error_message": message},
     }
-    return Response(200, {"model_version_status": [version]})
 
 
 def metadata(function: Function, request: Request) -> Response:
@@ -95,7 +109,7 @@ def unsupported(_function: Function, request: Request) -> Response:
     )
 
 
-def _predictor(function: Function, request: Request) -> Predictor:
+def _predictor(function: Function, request: Request) -> Predictor | Pipeline:
     path = request.path_parameters
     predictor = function.predictor_for(
         path["name"], version=path.get("version", ""), label=path.get("label", "")
@@ -104,7 +118,7 @@ def _predictor(function: Function, request: Request) -> Predictor:
     return predictor
 
 
-def _content(body: bytes, predictor: Predictor, max_batch: int) -> dict[str, object]:
+def _content(body: bytes, predictor: Predictor | Pipeline, max_batch: int) -> dict[str, object]:
     from liteship.runtime.codecs.json_form import most_values, parse_json
 
     content = parse_json(body, most_values(predictor.manifest, max_batch))
@@ -146,8 +160,8 @@ _MODELS = (_MODEL, f"{_MODEL}/versions/{{version}}", f"{_MODEL}/labels/{{label}}
 
 ROUTES = (
     *(Route("POST", f"{model}:predict", predict, WORK) for model in _MODELS),
-    *(Route("GET", model, status, QUESTION) for model in _MODELS),
-    *(Route("GET", f"{model}/metadata", metadata, QUESTION) for model in _MODELS),
+    *(Route("GET", model, status, WORK) for model in _MODELS),  # may have to load the model
+    *(Route("GET", f"{model}/metadata", metadata, WORK) for model in _MODELS),
     *(
         Route("POST", f"{model}:{method}", unsupported, QUESTION)
         for model in _MODELS

@@ -188,7 +188,7 @@ def answer_object(
     condition = {}
     try:
         body = (read or _download)(function, s3_object)
-        prediction = function.require_predictor().predict(body, sniff_media_type(body))
+        prediction = function.predictor_for().predict(body, sniff_media_type(body))
     except NotReadyError:
         raise
     except LiteshipError as error:  # the same object would fail the same way again

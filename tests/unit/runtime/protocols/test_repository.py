@@ -93,7 +93,7 @@ def test_a_model_is_unloaded_until_it_is_loaded(serve: Make) -> None:
     assert response is not None
     assert (response.status, json.loads(response.body)["reference"]) == (503, "model-unloaded")
     assert ask(function, "/v2/repository/models/wine/load", "{}") == (200, {})
-    assert function.refusal("wine") is None
+    assert function.served.refusal("wine") is None
 
 
 def test_what_triton_s_client_sends_is_understood(serve: Make) -> None:
@@ -107,7 +107,7 @@ def test_the_function_s_own_model_stays(serve: Make) -> None:
     function = serve()
     assert refusal(function, "/v2/repository/models/digits/unload") == (400, "model-kept")
     assert ask(function, "/v2/repository/models/digits/load") == (200, {})
-    assert function.refusal() is None
+    assert function.served.refusal() is None
 
 
 @pytest.mark.parametrize("what", ["load", "unload"])
