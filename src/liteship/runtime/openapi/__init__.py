@@ -22,22 +22,23 @@ if TYPE_CHECKING:
 
     Describe = Callable[[Predictor], Json]
 
-OPERATIONS: dict[tuple[str, str], Describe] = {
+OPERATIONS: dict[tuple[str, str], Describe | None] = {
     **native.OPERATIONS,
     **open_inference.OPERATIONS,
     **tf_serving.OPERATIONS,
 }
+"""What describes a method and a path; None for one that the document leaves out."""
 
 _CHOICES = ("/versions/{version}", "/labels/{label}")
 """Parts of a path that choose among versions: what is said without them holds with them."""
 
 
-def find_description(route: Route) -> Describe | None:
-    """What describes a route; None where nothing does."""
+def described_as(route: Route) -> tuple[str, str]:
+    """The key of a route's description in `OPERATIONS`."""
     template = route.template
     for choice in _CHOICES:
         template = template.replace(choice, "")
-    return OPERATIONS.get((route.method, template))
+    return route.method, template
 
 
 def describe(document: Json, routes: Iterable[Route], predictor: Predictor) -> Json:
@@ -50,11 +51,15 @@ def describe(document: Json, routes: Iterable[Route], predictor: Predictor) -> J
     """
     paths = {path: dict(operations) for path, operations in document.get("paths", {}).items()}
     for route in routes:
-        operation = find_description(route)
-        if operation is not None:
-            paths.setdefault(route.template, {})[route.method.lower()] = _operation(
-                route, operation(predictor), predictor.manifest
-            )
+        key = described_as(route)
+        if key not in OPERATIONS:
+            continue
+        method, operations = route.method.lower(), paths.setdefault(route.template, {})
+        description = OPERATIONS[key]
+        if description is None:
+            operations.pop(method, None)
+        else:
+            operations[method] = _operation(route, description(predictor), predictor.manifest)
     components = document.get("components", {})
     merged = {kind: {**components.get(kind, {}), **ours} for kind, ours in COMPONENTS.items()}
     return {
@@ -62,7 +67,7 @@ def describe(document: Json, routes: Iterable[Route], predictor: Predictor) -> J
         "info": _info(predictor.manifest),
         # Relative to this document, whichever stage of an API it is read at
         "servers": [{"url": "./"}],
-        "paths": paths,
+        "paths": {path: operations for path, operations in paths.items() if operations},
         "components": {**components, **merged},
     }
 

@@ -8,8 +8,8 @@ from liteship.runtime.openapi.examples import golden_lists, golden_numbers, gold
 from liteship.runtime.openapi.parts import (
     JSON_TYPE,
     array_of,
-    input_element,
-    nested,
+    batch_of_lists,
+    encoded_picture,
     object_of,
     output_element,
     responses,
@@ -22,6 +22,29 @@ if TYPE_CHECKING:
     from liteship.runtime.predictor import Predictor
 
 _TAG = "liteship"
+
+FORM_TYPE = "multipart/form-data"
+
+WHICH = [
+    {
+        "name": name,
+        "in": "query",
+        "description": f"Another {what} than the function's own.",
+        "schema": {"type": "string"},
+    }
+    for name, what in (
+        ("model", "model"),
+        ("version", "version"),
+        ("label", "version, by its label instead"),
+    )
+]
+
+_TOP = {
+    "name": "top",
+    "in": "query",
+    "description": "How many labels to answer.",
+    "schema": {"type": "integer", "minimum": 1},
+}
 
 _SERVER_TIMING = {
     "server-timing": {
@@ -36,6 +59,7 @@ def _predict(predictor: Predictor) -> Json:
     own_form = "preprocess" in predictor.hooks
     return {
         "tags": [_TAG],
+        "parameters": [_TOP, *WHICH],
         "requestBody": {
             "required": True,
             "content": {"*/*": {}} if own_form else _bodies(predictor),
@@ -61,10 +85,17 @@ def _bodies(predictor: Predictor) -> Json:
             "description": f"A row of {width} numbers, with a header or without.",
         }
         bodies[CSV_TYPE] = {"schema": schema} | ({"example": f"{row}\n"} if row else {})
+    may_be_several = manifest.is_batched and len(manifest.inputs) == 1
+    bound = {} if may_be_several else {"maxLength": size_bytes}
     bodies[BINARY_TYPE] = {
-        "schema": _binary(f"{size_bytes} bytes, little-endian: {tensors}.")
-        | {"minLength": size_bytes, "maxLength": size_bytes}
+        "schema": _binary(
+            f"{size_bytes} bytes, little-endian: {tensors}."
+            + " Several items one after another." * may_be_several
+        )
+        | {"minLength": size_bytes, **bound}
     }
+    file = {"oneOf": [_binary("A file."), array_of(_binary("A file."), 1)]}
+    bodies[FORM_TYPE] = {"schema": object_of({"file": file})}
     return bodies
 
 
@@ -75,29 +106,23 @@ def _binary(description: str) -> Json:
 def _json(predictor: Predictor) -> Json:
     manifest, artifact = predictor.manifest, predictor.artifact
     tensors = {
-        spec.name: {
-            "description": f"Real numbers; {spec}. The batch dimension may be left out.",
-            "anyOf": [
-                nested(spec.item_shape, input_element(spec)),
-                nested(spec.item_shape[1:], input_element(spec)),
-            ],
-        }
+        spec.name: {"description": f"Real numbers; {spec}.", **batch_of_lists(spec, manifest)}
         for spec in manifest.inputs
     }
     inputs = object_of(tensors) | {"additionalProperties": False}
     if len(tensors) == 1:
         inputs = {"anyOf": [*tensors.values(), inputs]}
     examples: Json = {}
+    forms = {"inputs": inputs}
     if manifest.preprocessing.kind == "image":
-        picture = {"type": "string", "format": "byte", "contentEncoding": "base64", "minLength": 1}
-        schema: Json = {
-            "type": "object",
-            "properties": {"inputs": inputs, "image": object_of({"b64": picture})},
-            "oneOf": [{"required": ["inputs"]}, {"required": ["image"]}],
-        }
+        most = {} if manifest.is_batched else {"maxItems": 1}
+        forms |= {"image": encoded_picture(), "images": array_of(encoded_picture(), 1) | most}
         examples["picture"] = {"value": {"image": {"b64": golden_picture(artifact)}}}
-    else:
-        schema = object_of({"inputs": inputs})
+    schema = {
+        "type": "object",
+        "properties": forms,
+        "oneOf": [{"required": [form]} for form in forms],
+    }
     numbers = golden_lists(artifact)
     if numbers is not None:
         examples["tensor"] = {"value": {"inputs": numbers}}
@@ -117,7 +142,7 @@ def _answer(predictor: Predictor) -> Json:
     one = object_of(item | identity)
     if not manifest.is_batched:
         return one
-    return {"anyOf": [one, object_of({"results": array_of(object_of(item), 2)} | identity)]}
+    return {"anyOf": [one, object_of({"results": array_of(object_of(item), 1)} | identity)]}
 
 
 def _labels(manifest: Manifest) -> Json:
@@ -145,6 +170,30 @@ def _outputs(manifest: Manifest) -> Json:
     return {"outputs": {"type": "array", "prefixItems": tensors, "minItems": count, "maxItems": count}}
 
 
+def _model(_predictor: Predictor) -> Json:
+    schema = object_of(
+        {
+            "schema": {"type": "integer"},
+            "name": {"type": "string"},
+            "version": {"type": "string"},
+            "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "size_bytes": {"type": "integer"},
+            "scheme": {"type": "string"},
+            "inputs": array_of({"type": "object"}, 1),
+            "outputs": array_of({"type": "object"}, 1),
+            "preprocessing": {"type": "object"},
+            "postprocessing": {"type": "object"},
+            "provenance": {"type": "object"},
+        }
+    )
+    return {"tags": [_TAG], "parameters": WHICH, "responses": responses(schema, 400, 404, 503)}
+
+
+def _example(_predictor: Predictor) -> Json:
+    schema = object_of({"inputs": {"type": "object"}})
+    return {"tags": [_TAG], "parameters": WHICH, "responses": responses(schema, 400, 404, 503)}
+
+
 def _live(_predictor: Predictor) -> Json:
     return {"tags": [_TAG], "responses": responses(object_of({"live": {"const": True}}))}
 
@@ -165,6 +214,8 @@ def _ready(predictor: Predictor) -> Json:
 
 OPERATIONS = {
     ("POST", "/predict"): _predict,
+    ("GET", "/model"): _model,
+    ("GET", "/model/example"): _example,
     ("GET", "/health/live"): _live,
     ("GET", "/health/ready"): _ready,
 }

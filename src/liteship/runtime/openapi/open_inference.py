@@ -35,17 +35,27 @@ DATATYPES = {
 }
 """The protocol's name of each dtype; a quantized tensor is `FP32`, the real numbers it stands for."""
 
-_PARAMETERS: Json = {"type": "object", "description": "See the protocol and its extensions."}
+_PARAMETERS: Json = {"type": ["object", "null"], "description": "See the protocol and its extensions."}
+
+
+_HEADER = {
+    "name": "inference-header-content-length",
+    "in": "header",
+    "description": "Length of the JSON in bytes, where tensors follow it: the binary tensor extension.",
+    "schema": {"type": "integer", "minimum": 0},
+}
 
 
 def _infer(predictor: Predictor) -> Json:
     manifest = predictor.manifest
+    count = len(manifest.inputs)
+    wanted = array_of(_output_wanted(manifest), 0, len(manifest.outputs))
     request = object_of(
         {
-            "id": {"type": "string"},
+            "id": {"type": ["string", "null"]},
             "parameters": _PARAMETERS,
-            "inputs": array_of(_input(manifest), len(manifest.inputs), len(manifest.inputs)),
-            "outputs": array_of(_output_wanted(manifest), 0),
+            "inputs": array_of(_input(manifest), count, count),
+            "outputs": wanted | {"type": ["array", "null"]},
         },
         optional=("id", "parameters", "outputs"),
     )
@@ -63,12 +73,13 @@ def _infer(predictor: Predictor) -> Json:
         "schema": {
             "type": "string",
             "format": "binary",
-            "description": "JSON as above, then the tensors' bytes in order: the binary tensor "
-            "extension. The header `inference-header-content-length` is the length of the JSON.",
+            "description": "JSON as above, then the tensors' bytes in order; the header "
+            "`inference-header-content-length` is the length of the JSON.",
         }
     }
     return {
         "tags": [_TAG],
+        "parameters": [_HEADER],
         "requestBody": {
             "required": True,
             "content": {
@@ -82,8 +93,8 @@ def _infer(predictor: Predictor) -> Json:
 
 def _input(manifest: Manifest) -> Json:
     datatypes = {DATATYPES[spec.dtype] for spec in manifest.inputs}
-    if any(spec.is_quantized for spec in manifest.inputs):
-        datatypes.add("FP32")
+    if any(spec.is_quantized or spec.dtype.startswith("float") for spec in manifest.inputs):
+        datatypes |= {"FP16", "FP32", "FP64"}
     if manifest.preprocessing.kind == "image":
         datatypes.add("BYTES")
     schema = object_of(
@@ -198,6 +209,34 @@ def _model_ready(_predictor: Predictor) -> Json:
     return {"tags": [_TAG], "responses": responses({"type": "object"}, 400, 404, 503)}
 
 
+def _index(_predictor: Predictor) -> Json:
+    entry = object_of(
+        {
+            "name": {"type": "string"},
+            "version": {"type": "string"},
+            "state": {"enum": ["UNKNOWN", "READY", "UNAVAILABLE", "LOADING", "UNLOADING"]},
+            "reason": {"type": "string"},
+        },
+        optional=("version", "reason"),
+    )
+    body = object_of({"ready": {"type": "boolean"}}, optional=("ready",))
+    return {
+        "tags": [_TAG],
+        "requestBody": {"content": {JSON_TYPE: {"schema": body, "example": {"ready": True}}}},
+        "responses": responses(array_of(entry, 0), 400, 413, 415),
+    }
+
+
+def _control(_predictor: Predictor) -> Json:
+    """Loading and unloading; a 400 where the function does not let callers do it."""
+    body = object_of({"parameters": {"type": "object"}}, optional=("parameters",))
+    return {
+        "tags": [_TAG],
+        "requestBody": {"content": {JSON_TYPE: {"schema": body}}},
+        "responses": responses({"type": "object"}, 400, 404, 413, 415, 503),
+    }
+
+
 OPERATIONS = {
     ("GET", "/v2"): _server,
     ("GET", "/v2/health/live"): _health,
@@ -205,4 +244,7 @@ OPERATIONS = {
     ("GET", "/v2/models/{name}"): _model,
     ("GET", "/v2/models/{name}/ready"): _model_ready,
     ("POST", "/v2/models/{name}/infer"): _infer,
+    ("POST", "/v2/repository/index"): _index,
+    ("POST", "/v2/repository/models/{name}/load"): _control,
+    ("POST", "/v2/repository/models/{name}/unload"): _control,
 }

@@ -98,7 +98,7 @@ def responses(
 
 def path_parameters(template: str, manifest: Manifest) -> list[Json]:
     """The named parts of a path, each with an example of what is served."""
-    examples = {"name": manifest.name, "version": manifest.version, "label": "stable"}
+    examples = {"name": manifest.name, "version": manifest.version}
     names = [part.partition("}")[0] for part in template.split("{")[1:]]
     return [
         {
@@ -130,6 +130,26 @@ def nested(shape: Sequence[int], element: Json) -> Json:
     for size in reversed(shape):
         schema = array_of(schema, size, size)
     return schema
+
+
+def one_of_lists(spec: TensorSpec) -> Json:
+    """An input tensor of one item, as nested lists; the batch dimension may be left out."""
+    element = input_element(spec)
+    return {"anyOf": [nested(spec.item_shape, element), nested(spec.item_shape[1:], element)]}
+
+
+def batch_of_lists(spec: TensorSpec, manifest: Manifest) -> Json:
+    """An input tensor of one item, or of several where the model's shapes leave room for them."""
+    if not manifest.is_batched:
+        return one_of_lists(spec)
+    item = nested(spec.item_shape[1:], input_element(spec))
+    return {"anyOf": [array_of(item, 1), item]}
+
+
+def encoded_picture() -> Json:
+    """A picture file in base64."""
+    b64 = {"type": "string", "format": "byte", "contentEncoding": "base64", "minLength": 1}
+    return object_of({"b64": b64})
 
 
 def input_element(spec: TensorSpec) -> Json:

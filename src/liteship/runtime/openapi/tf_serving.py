@@ -9,15 +9,20 @@ from liteship.runtime.openapi.examples import golden_lists, golden_picture
 from liteship.runtime.openapi.parts import (
     JSON_TYPE,
     array_of,
+    batch_of_lists,
+    encoded_picture,
     input_element,
     nested,
     object_of,
+    one_of_lists,
     output_element,
     responses,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.openapi.parts import Json
@@ -31,9 +36,9 @@ def _predict(predictor: Predictor) -> Json:
     body = {
         "type": "object",
         "properties": {
-            "signature_name": {"type": "string", "description": "`serving_default`, or left out."},
+            "signature_name": {"enum": ["serving_default", ""]},
             "instances": {"description": "Items, one after another.", **_instances(manifest)},
-            "inputs": {"description": "Each input with all items: nested lists, or an object by name."},
+            "inputs": {"description": "Each input with all items.", **_columns(manifest)},
         },
         "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
     }
@@ -50,15 +55,27 @@ def _predict(predictor: Predictor) -> Json:
 
 
 def _instances(manifest: Manifest) -> Json:
-    tensors = {spec.name: nested(spec.item_shape[1:], input_element(spec)) for spec in manifest.inputs}
+    if manifest.is_batched:
+        return array_of(_named(manifest, [one_of_lists(spec) for spec in manifest.inputs]), 1)
+    # The rows are the tensor's own
+    rows = [nested(spec.item_shape[1:], input_element(spec)) for spec in manifest.inputs]
+    return array_of(_named(manifest, rows), 1)
+
+
+def _columns(manifest: Manifest) -> Json:
+    return _named(manifest, [batch_of_lists(spec, manifest) for spec in manifest.inputs], several=True)
+
+
+def _named(manifest: Manifest, tensors: list[Json], *, several: bool = False) -> Json:
+    """The inputs by name; the only one needs none, and may be a picture."""
     if manifest.preprocessing.kind == "image":
-        b64 = {"type": "string", "format": "byte", "contentEncoding": "base64", "minLength": 1}
-        tensors = {
-            name: {"anyOf": [tensor, object_of({"b64": b64})]} for name, tensor in tensors.items()
-        }
-    named = object_of(tensors) | {"additionalProperties": False}
-    forms = [*tensors.values(), named] if len(tensors) == 1 else [named]
-    return array_of({"anyOf": forms}, 1, None if manifest.is_batched else 1)
+        picture = encoded_picture() | {"additionalProperties": False}
+        pictures = [picture, array_of(picture, 1)] if several else [picture]
+        tensors = [{"anyOf": [tensor, *pictures]} for tensor in tensors]
+    named = object_of(
+        {spec.name: tensor for spec, tensor in zip(manifest.inputs, tensors, strict=True)}
+    ) | {"additionalProperties": False}
+    return {"anyOf": [*tensors, named]} if len(tensors) == 1 else named
 
 
 def _by_name(manifest: Manifest, *, batch: bool) -> Json:
@@ -116,8 +133,11 @@ def _metadata(predictor: Predictor) -> Json:
     return {"tags": [_TAG], "responses": responses(schema, 400, 404, 503)}
 
 
-OPERATIONS = {
+OPERATIONS: dict[tuple[str, str], Callable[[Predictor], Json] | None] = {
     ("GET", "/v1/models/{name}"): _status,
     ("GET", "/v1/models/{name}/metadata"): _metadata,
     ("POST", "/v1/models/{name}:predict"): _predict,
+    # Refused, whatever is sent: nothing that a document should offer
+    ("POST", "/v1/models/{name}:classify"): None,
+    ("POST", "/v1/models/{name}:regress"): None,
 }
