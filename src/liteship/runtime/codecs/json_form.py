@@ -107,7 +107,7 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
                 hint=_HINT,
             )
     try:
-        greatest = FLOAT32_MAX if spec.dtype == "float32" else math.inf
+        greatest = math.inf if spec.dtype == "float64" else FLOAT32_MAX
         if not all(math.isfinite(number) and abs(number) <= greatest for number in numbers):
             _refuse_constant("a number beyond the range of its dtype")
         if spec.is_quantized:

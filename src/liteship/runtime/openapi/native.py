@@ -94,8 +94,10 @@ def _bodies(predictor: Predictor) -> Json:
         )
         | {"minLength": size_bytes, **bound}
     }
-    file = {"oneOf": [_binary("A file."), array_of(_binary("A file."), 1)]}
-    bodies[FORM_TYPE] = {"schema": object_of({"file": file})}
+    files = array_of(
+        _binary("A file, of one of the other types."), 1, None if manifest.is_batched else 1
+    )
+    bodies[FORM_TYPE] = {"schema": object_of({"file": files})}
     return bodies
 
 
