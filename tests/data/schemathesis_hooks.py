@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 import schemathesis
-from hypothesis import strategies
+from hypothesis import strategies  # type: ignore[import-not-found]
 
 SAMPLES = {name: base64.b64decode(body) for name, body in json.loads(os.environ["SAMPLES"]).items()}
 FILE = SAMPLES.get("image/png") or SAMPLES["text/csv"]
@@ -25,13 +25,13 @@ schemathesis.openapi.format("byte", strategies.just(base64.b64encode(FILE).decod
 schemathesis.openapi.format("binary", strategies.just(FILE))  # in a form
 
 
-@schemathesis.serializer("text/csv")
+@schemathesis.serializer("text/csv")  # type: ignore[untyped-decorator]
 def serialize_csv(_context: Any, value: Any) -> bytes:
     """A row as it is: schemathesis itself would write one from a list of objects."""
     return str(value).encode()
 
 
-@schemathesis.hook
+@schemathesis.hook  # type: ignore[untyped-decorator]
 def filter_query(_context: Any, query: dict[str, Any] | None) -> bool:
     """A version or its label: both are refused, and a schema of parameters cannot say so."""
     return not (query and "version" in query and "label" in query)
