@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from liteship import Function
+from liteship.runtime.http_event import http_event
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,16 +54,7 @@ def ask(
     def ask_lambda(
         method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
-        http_context = {"method": method, "path": path, "sourceIp": "192.0.2.1"}
-        event = {
-            "version": "2.0",
-            "rawPath": path,
-            "rawQueryString": "",
-            "headers": headers,
-            "requestContext": {"stage": "$default", "http": http_context},
-            "body": base64.b64encode(body).decode(),
-            "isBase64Encoded": True,
-        }
+        event = http_event(method, path, body, headers.get("content-type", ""))
         answer: Any = function(event, lambda_context())
         text = answer["body"]
         content = base64.b64decode(text) if answer["isBase64Encoded"] else text.encode()
