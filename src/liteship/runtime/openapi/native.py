@@ -192,7 +192,8 @@ def _model(_predictor: Predictor) -> Json:
 
 
 def _example(_predictor: Predictor) -> Json:
-    schema = object_of({"inputs": {"type": "object"}})
+    forms = {"inputs": {"type": "object"}, "image": object_of({"b64": {"type": "string"}})}
+    schema = object_of(forms, optional=tuple(forms)) | {"minProperties": 1}
     return {"tags": [_TAG], "parameters": WHICH, "responses": responses(schema, 400, 404, 503)}
 
 
