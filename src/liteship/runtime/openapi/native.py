@@ -26,16 +26,11 @@ _TAG = "liteship"
 FORM_TYPE = "multipart/form-data"
 
 WHICH = [
-    {
-        "name": name,
-        "in": "query",
-        "description": f"Another {what} than the function's own.",
-        "schema": {"type": "string"},
-    }
-    for name, what in (
-        ("model", "model"),
-        ("version", "version"),
-        ("label", "version, by its label instead"),
+    {"name": name, "in": "query", "description": description, "schema": {"type": "string"}}
+    for name, description in (
+        ("model", "Another model than the function's own."),
+        ("version", "Another version than the one answered by default."),
+        ("label", "The version with this label; instead of `version`."),
     )
 ]
 
