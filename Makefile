@@ -23,7 +23,7 @@ unit: install
 	$(BIN)/pytest tests/unit tests/architecture tests/golden
 
 # Three at a time: most of them wait, for processes and for time to pass; conversions compute.
-integration: install .tools/audit .tools/clients .tools/sam .tools/tflite-runtime
+integration: install .tools/audit .tools/clients .tools/sam .tools/schemathesis .tools/tflite-runtime
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target \
 		integration-conversion integration-folders integration-files
 
@@ -100,6 +100,7 @@ lock: install
 	$(COMPILE) requirements/tflite-runtime.in --output-file requirements/tflite-runtime.txt
 	$(COMPILE) requirements/audit.in --output-file requirements/audit.txt
 	$(COMPILE) requirements/clients.in --output-file requirements/clients.txt
+	$(COMPILE) requirements/schemathesis.in --output-file requirements/schemathesis.txt
 	for layer in image web aws numpy; do \
 		$(COMPILE_LAYER) layers/$$layer/requirements.in \
 			--output-file layers/$$layer/requirements.txt || exit 1; \

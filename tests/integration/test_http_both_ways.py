@@ -195,6 +195,14 @@ OTHER: dict[str, Callable[[Image.Image], Case]] = {
     "index": lambda _: Case(b'{"ready": true}', JSON, path="/v2/repository/index"),
     "openapi": lambda _: Case(method="GET", path="/openapi.json"),
     "docs": lambda _: Case(method="GET", path="/docs"),
+    "the docs' script": lambda _: Case(method="GET", path="/docs/swagger-ui-bundle.js"),
+    "the docs' picture": lambda _: Case(method="GET", path="/docs/favicon.png"),
+    "no file of the docs": lambda _: Case(
+        b"", None, 404, "route-unknown", method="GET", path="/docs/redoc.standalone.js"
+    ),
+    "no redoc, which would come from elsewhere": lambda _: Case(
+        b"", None, 404, "route-unknown", method="GET", path="/redoc"
+    ),
 }
 
 

@@ -152,6 +152,17 @@ def test_everything_else_answers_with_the_web_layer(unpacked: dict[str, Path]) -
     assert "numpy" not in result["modules"]
 
 
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"])
+def test_the_web_layer_holds_swagger_ui_whose_package_is_not_imported(
+    path: str, unpacked: dict[str, Path]
+) -> None:
+    python_path = (unpacked["function"], unpacked["web"] / "python")
+    result = run_isolated(python_path, ANSWER, json.dumps(http_event("GET", path, b"", "")))
+    assert result["answer"]["statusCode"] == 200
+    assert len(result["answer"]["body"]) > 300
+    assert "fastapi_offline" not in result["modules"]
+
+
 def test_boto3_keeps_the_services_of_the_triggers(package: Package) -> None:
     script = """
 import json, boto3

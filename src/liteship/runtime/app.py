@@ -17,8 +17,10 @@ from fastapi.exceptions import HTTPException
 from starlette.exceptions import HTTPException as RouterException
 
 import liteship
-from liteship.errors import InputError
-from liteship.runtime.http import WORK, Request, Response
+from liteship.errors import InputError, NotReadyError
+from liteship.runtime import docs_page
+from liteship.runtime.http import Request, Response
+from liteship.runtime.openapi import describe
 from liteship.runtime.protocols import native
 from liteship.runtime.protocols.page import PAGE
 from liteship.runtime.receiving import read_body, request_id_from
@@ -27,39 +29,53 @@ from liteship.runtime.routes import all_routes, refuse, run
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import Any
 
     from liteship.runtime.function import Function
     from liteship.runtime.http import Answer
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            media_type: {"schema": {"type": "string", "format": "binary"}}
-            for media_type in ("image/png", "image/jpeg", "application/octet-stream", "text/csv")
-        }
-        | {"application/json": {"schema": {"type": "object"}}},
-    }
-}
-
 
 def create_app(function: Function) -> FastAPI:
     """The application of one function, its own routes included."""
-    app = FastAPI(title="liteship", version=liteship.__version__)
+    app = FastAPI(title="liteship", version=liteship.__version__, docs_url=None, redoc_url=None)
     for route in all_routes():
         app.add_api_route(
             route.template,
             _endpoint(function, route.answer),
             methods=[route.method],
             summary=(route.answer.__doc__ or "").splitlines()[0],
-            openapi_extra=_BODY if route.kind == WORK else None,
         )
+    for path, answer in (("/docs", _docs_page), ("/docs/{name}", _docs_asset)):
+        app.add_api_route(path, _endpoint(function, answer), include_in_schema=False)
+    app.openapi = partial(_openapi, function, app)  # type: ignore[method-assign]
     app.add_exception_handler(RouterException, _not_found)
     app.add_exception_handler(Exception, partial(_failed, function))
     if function.extend is not None:
         function.extend(app)
     app.add_api_route(PAGE.template, _endpoint(function, PAGE.answer), include_in_schema=False)
     return app
+
+
+def _openapi(function: Function, app: FastAPI) -> dict[str, Any]:
+    """The document of the model that is served, and of the user's own routes.
+
+    Made anew each time: which model that is may change. While there is none, the document has what
+    FastAPI knows.
+    """
+    document = FastAPI.openapi(app)
+    try:
+        predictor = function.require_predictor()
+    except NotReadyError:
+        return document
+    return describe(document, all_routes(), predictor)
+
+
+def _docs_page(_function: Function, _request: Request) -> Response:
+    return docs_page.page()
+
+
+def _docs_asset(_function: Function, request: Request) -> Response:
+    return docs_page.asset(request.path_parameters["name"])
 
 
 def _endpoint(function: Function, route: Answer) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:

@@ -63,7 +63,7 @@ def decode(
         from liteship.runtime.codecs.json_request import decode_json
 
         return decode_json(body, manifest, max_pixels, max_batch)
-    if media_type == CSV_TYPE and _takes_rows(manifest):
+    if media_type == CSV_TYPE and takes_rows(manifest):
         from liteship.runtime.codecs.csv_form import decode_csv
 
         return decode_csv(body, manifest, max_batch)
@@ -145,7 +145,7 @@ def _looks_like_a_table(head: bytes) -> bool:
     )
 
 
-def _takes_rows(manifest: Manifest) -> bool:
+def takes_rows(manifest: Manifest) -> bool:
     """Whether a row of a table is the model's input: of shape (batch, features), and the only one."""
     shapes = [spec.item_shape for spec in manifest.inputs]
     return (
@@ -158,5 +158,5 @@ def _takes_rows(manifest: Manifest) -> bool:
 
 def _accepted(manifest: Manifest) -> str:
     pictures = "image/png, image/jpeg, " if manifest.preprocessing.kind == "image" else ""
-    rows = f"{CSV_TYPE}, " if _takes_rows(manifest) else ""
+    rows = f"{CSV_TYPE}, " if takes_rows(manifest) else ""
     return f"{pictures}{rows}{JSON_TYPE}, {BINARY_TYPE} or {FORM_TYPE}"

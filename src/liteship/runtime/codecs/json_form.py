@@ -179,7 +179,7 @@ def encode_numbers(numbers: Sequence[float], spec: TensorSpec) -> bytes:
         InputError: `tensor-value` or `json-not-finite`.
     """
     try:
-        greatest = FLOAT32_MAX if spec.dtype == "float32" else math.inf
+        greatest = math.inf if spec.dtype == "float64" else FLOAT32_MAX
         if not all(map(math.isfinite, numbers)) or max(map(abs, numbers)) > greatest:
             _refuse_constant("a number beyond the range of its dtype")
         if spec.is_quantized:

@@ -40,7 +40,7 @@ def example(function: Function, request: Request) -> Response:
     raise NotFoundError(
         "example-none",
         f"there is no example for model {manifest.name}",
-        expected=f"at most {MOST_ELEMENTS:,} numbers, and no code of the function's own that reads bodies",
+        expected=f"at most {MOST_ELEMENTS:,} numbers, and bodies that no code of the function's reads",
         hint="GET /model says what the model takes",
     )
 

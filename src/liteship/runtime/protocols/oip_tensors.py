@@ -234,7 +234,7 @@ def _real_numbers(data: memoryview, datatype: str) -> Sequence[float]:
 
 
 def _require_finite(numbers: Sequence[float], target: TensorSpec) -> None:
-    greatest = FLOAT32_MAX if target.dtype == "float32" else math.inf
+    greatest = math.inf if target.dtype == "float64" else FLOAT32_MAX
     # The least and greatest say nothing of NaN, so each is looked at
     if all(map(math.isfinite, numbers)) and -greatest <= min(numbers) <= max(numbers) <= greatest:
         return
