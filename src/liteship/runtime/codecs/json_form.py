@@ -56,7 +56,7 @@ def decode_json(body: bytes, manifest: Manifest, max_pixels: int) -> dict[str, b
             "tensor-names",
             f"the request does not name the inputs of model {manifest.name}",
             expected=", ".join(sorted(names)),
-            received=", ".join(sorted(inputs)) or "none",
+            received=f"{', '.join(sorted(inputs)):.200}" or "none",
             hint=_HINT,
         )
     return {spec.name: encode_tensor(inputs[spec.name], spec) for spec in manifest.inputs}
