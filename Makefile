@@ -24,7 +24,7 @@ unit: install
 
 # For the night. Without these variables `make unit` tries a few thousand inputs, the same ones each time.
 fuzz: export LITESHIP_FUZZ_INPUTS ?= 100000
-fuzz: SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+fuzz: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 fuzz: install
 	@echo "$(LITESHIP_FUZZ_INPUTS) inputs; SEED=$(SEED) gives the same ones again"
 	$(BIN)/pytest tests/fuzz --hypothesis-seed=$(SEED)
@@ -113,4 +113,4 @@ lock: install
 	$(COMPILE_LAYER) --no-deps layers/litert/requirements.in --output-file layers/litert/requirements.txt
 
 clean:
-	rm -rf build dist .aws-sam .tools .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .aws-sam .tools .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

