@@ -129,6 +129,8 @@ def _http_request(event: dict[str, Any], request_id: str) -> Request:
         method, path = http.get("method", ""), http.get("path", "")
     else:
         method, path = event["httpMethod"], event.get("path", "")
+    if not (isinstance(method, str) and isinstance(path, str)):
+        raise TypeError("its method or its path is not text")
     headers = event.get("headers") or {
         name: values[-1] for name, values in (event.get("multiValueHeaders") or {}).items()
     }
@@ -152,7 +154,7 @@ def _http_request(event: dict[str, Any], request_id: str) -> Request:
             hint="set isBase64Encoded only for a body that is encoded",
         ) from error
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    return Request(str(method).upper(), str(path), lower, content, request_id, _query(event))
+    return Request(method.upper(), path, lower, content, request_id, _query(event))
 
 
 def _broken(error: Exception) -> InputError:

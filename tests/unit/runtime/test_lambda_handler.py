@@ -142,6 +142,7 @@ def test_a_body_that_is_not_text_is_refused(
 BROKEN: dict[str, dict[str, Any]] = {
     "headers that are a list": {"headers": ["a"]},
     "no header's value": {"headers": None, "multiValueHeaders": {"a": []}},
+    "a method that is none": {"requestContext": {"http": {"method": None, "path": "/"}}},
     "a path that is no text": {"requestContext": {"http": {"method": "GET", "path": 5}}},
     "a stage that is none": {"requestContext": {"stage": [], "http": {"method": "GET", "path": "/"}}},
     "nobody who asks": {"requestContext": {"http": {"method": "GET", "path": "/nowhere"}}},
