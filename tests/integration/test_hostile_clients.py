@@ -9,13 +9,13 @@ import socket
 import struct
 import time
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Start = Callable[..., Any]
 
@@ -270,6 +270,25 @@ def test_callers_who_go_in_the_middle(server: Any, digit_png: bytes) -> None:
                     linger = struct.pack("ii", 1, 0)
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 connection.close()
+
+
+def test_a_caller_who_never_reads(server: Any, digit_png: bytes) -> None:
+    """It waits for itself alone, and what it asks for is not made in advance."""
+    before_kib = resident_kib(server)
+    with connect(server) as connection:
+        connection.setblocking(False)
+        sent = get("/openapi.json") * 1000
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(200):
+                sent = sent[connection.send(sent) :] or get("/openapi.json") * 1000
+        for _ in range(3):
+            assert_well(server, digit_png)
+        assert resident_kib(server) - before_kib < 50 * 1024
+
+
+def resident_kib(server: Any) -> int:
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def test_a_refusal_in_the_middle_of_broken_chunks(server: Any) -> None:

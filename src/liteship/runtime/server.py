@@ -82,6 +82,11 @@ class _Connection(H11Protocol):
         super().connection_made(transport)  # type: ignore[arg-type]
         self._close_at(self.loop.time() + KEEP_ALIVE_S)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Else the timer of a connection that was reset runs on, and holds it."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
     def data_received(self, data: bytes) -> None:
         """Counts from the first byte of a head: one that comes byte by byte never ends."""
         super().data_received(data)
