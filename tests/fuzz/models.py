@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from liteship.artifact import Golden, Manifest, Postprocessing, Preprocessing, TensorSpec
+from liteship.runtime.codecs import decode
 
 WRITERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F")
@@ -57,7 +58,19 @@ MANIFESTS = {
 }
 
 
-def nested(shape: tuple[int, ...], leaf: float = 1) -> Any:
+MAX_PIXELS = 100_000
+
+
+def decode_items(body: bytes, content_type: str, manifest: Manifest) -> list[dict[str, bytes]]:
+    """The input tensors of each item, as the runtime's codecs give them.
+
+    Raises:
+        InputError: The body is not what this model takes.
+    """
+    return decode(body, content_type, manifest, MAX_PIXELS)
+
+
+def nested(shape: tuple[int, ...], leaf: object = 1) -> Any:
     """Nested lists of a shape."""
     if not shape:
         return leaf

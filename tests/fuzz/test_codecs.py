@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz.budget import fuzz
 from tests.fuzz.damage import damaged, damaged_json
-from tests.fuzz.models import MANIFESTS, MODES, WRITERS, contents, form, picture, table
+from tests.fuzz.models import MANIFESTS, MODES, WRITERS, contents, decode_items, form, picture, table
 from tests.fuzz.pictures import png_files
 
 from liteship.errors import InputError
-from liteship.runtime.codecs import decode
 from liteship.runtime.codecs.compressed import decompress
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of much that is odd
 
-MAX_PIXELS = 100_000
 MANIFEST = st.sampled_from(sorted(MANIFESTS)).map(MANIFESTS.__getitem__)
 PICTURES = st.sampled_from(("grey pictures", "coloured pictures")).map(MANIFESTS.__getitem__)
 CONTENT_TYPES = st.one_of(
@@ -49,7 +47,7 @@ CONTENT_TYPES = st.one_of(
 
 def check(body: bytes, content_type: str, manifest: Manifest) -> None:
     try:
-        items = decode(body, content_type, manifest, MAX_PIXELS)
+        items = decode_items(body, content_type, manifest)
     except InputError:
         return
     assert items

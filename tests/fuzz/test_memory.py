@@ -10,10 +10,9 @@ import gc
 import tracemalloc
 
 import pytest
-from tests.fuzz.models import MANIFESTS, form, picture
+from tests.fuzz.models import MANIFESTS, decode_items, form, picture
 
 from liteship.errors import InputError
-from liteship.runtime.codecs import decode
 
 PEAK_BYTES_A_BYTE = 36
 """Of a body. Measured: 31 for `[{}],` and 30 for `[[]],`, of which JSON's objects are made at once."""
@@ -76,12 +75,12 @@ FORMS = {
 def check(body: bytes, content_type: str, model: str) -> None:
     manifest = MANIFESTS[model]
     with contextlib.suppress(InputError):
-        decode(body[:1000], content_type, manifest, 1000)  # what is imported stays
+        decode_items(body[:1000], content_type, manifest)  # what is imported stays
     gc.collect()
     tracemalloc.start()
     try:
         with contextlib.suppress(InputError):
-            decode(body, content_type, manifest, 1000)
+            decode_items(body, content_type, manifest)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
