@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: demo test check format unit integration integration-conversion integration-folders \
+.PHONY: demo test check format unit fuzz integration integration-conversion integration-folders \
 	integration-files e2e converters install lock clean
 
 demo: install .tools/sam
@@ -20,7 +20,14 @@ check: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/pytest tests/unit tests/architecture tests/golden
+	$(BIN)/pytest tests/unit tests/architecture tests/golden tests/fuzz
+
+# For the night. Without these variables `make unit` tries a few thousand inputs, the same ones each time.
+fuzz: export LITESHIP_FUZZ_INPUTS ?= 100000
+fuzz: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+fuzz: install
+	@echo "$(LITESHIP_FUZZ_INPUTS) inputs; SEED=$(SEED) gives the same ones again"
+	$(BIN)/pytest tests/fuzz --hypothesis-seed=$(SEED)
 
 # Three at a time: most of them wait, for processes and for time to pass; conversions compute.
 integration: install .tools/audit .tools/clients .tools/sam .tools/schemathesis .tools/tflite-runtime
@@ -108,4 +115,4 @@ lock: install
 	$(COMPILE_LAYER) --no-deps layers/litert/requirements.in --output-file layers/litert/requirements.txt
 
 clean:
-	rm -rf build dist .aws-sam .tools .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .aws-sam .tools .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

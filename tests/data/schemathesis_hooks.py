@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 import schemathesis
-from hypothesis import strategies  # type: ignore[import-not-found]
+from hypothesis import strategies
 
 SAMPLES = {name: base64.b64decode(body) for name, body in json.loads(os.environ["SAMPLES"]).items()}
 FILE = SAMPLES.get("image/png") or SAMPLES["text/csv"]

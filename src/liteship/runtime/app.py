@@ -121,7 +121,7 @@ async def _not_found(request: HttpRequest, error: Exception) -> HttpResponse:
     response = Response(
         getattr(error, "status_code", 500),
         {
-            "error": f"{request.method} {request.url.path} is not answered here",
+            "error": f"{request.method:.20} {request.url.path:.200} is not answered here",
             "reference": "route-unknown",
             "expected": allowed,
             "hint": "GET /openapi.json lists every path",

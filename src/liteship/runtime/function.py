@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fastapi import FastAPI
+    from mangum import Mangum
 
     from liteship.runtime.asgi import AsgiApplication
     from liteship.runtime.pipeline import Pipeline
@@ -217,12 +218,12 @@ class Function:
         return create_app(self)
 
     @cached_property
-    def mangum(self) -> Handler:
+    def mangum(self) -> Mangum:
         """The FastAPI application as a Lambda handler of HTTP events."""
         from mangum import Mangum
 
-        application: Any = Mangum(self.app, lifespan="off")
-        return application  # type: ignore[no-any-return]
+        application: Any = self.app
+        return Mangum(application, lifespan="off")
 
     @cached_property
     def s3(self) -> Any:

@@ -82,17 +82,25 @@ def _handle_upload(function: Function, event: dict[str, Any]) -> dict[str, objec
     return None
 
 
-def _handle_http(function: Function, event: dict[str, Any], context: object) -> object:
+def _handle_http(function: Function, event: dict[str, Any], context: Any) -> object:
     request_id = str(getattr(context, "aws_request_id", "") or "unknown")
-    event = _without_stage(event)
     try:
+        event = _without_stage(event)
         request = _http_request(event, request_id)
     except InputError as error:
         return _http_response(refuse(function, error, request_id))
+    except (AttributeError, LookupError, TypeError) as error:
+        return _http_response(refuse(function, _broken(error), request_id))
     response_of_short_list = answer(function, request)
     if response_of_short_list is not None:
         return _http_response(response_of_short_list)
-    return function.mangum(event, context)
+    mangum = function.mangum
+    try:
+        read = mangum.infer(event, context)
+        _ = read.scope, read.body
+    except Exception as error:  # noqa: BLE001  # whatever odd values lead Mangum to, before it calls anything
+        return _http_response(refuse(function, _broken(error), request_id))
+    return mangum(event, context)
 
 
 def _without_stage(event: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +129,8 @@ def _http_request(event: dict[str, Any], request_id: str) -> Request:
         method, path = http.get("method", ""), http.get("path", "")
     else:
         method, path = event["httpMethod"], event.get("path", "")
+    if not (isinstance(method, str) and isinstance(path, str)):
+        raise TypeError("its method or its path is not text")
     headers = event.get("headers") or {
         name: values[-1] for name, values in (event.get("multiValueHeaders") or {}).items()
     }
@@ -144,7 +154,17 @@ def _http_request(event: dict[str, Any], request_id: str) -> Request:
             hint="set isBase64Encoded only for a body that is encoded",
         ) from error
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    return Request(str(method).upper(), str(path), lower, content, request_id, _query(event))
+    return Request(method.upper(), path, lower, content, request_id, _query(event))
+
+
+def _broken(error: Exception) -> InputError:
+    """AWS sends no such event; people who invoke a function by hand do."""
+    return InputError(
+        "event-broken",
+        "the HTTP event cannot be read",
+        received=f"{type(error).__name__}: {error!s:.80}",
+        hint="liteship event http prints one that can",
+    )
 
 
 def _query(event: dict[str, Any]) -> str:

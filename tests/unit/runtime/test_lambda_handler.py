@@ -139,6 +139,28 @@ def test_a_body_that_is_not_text_is_refused(
     assert json.loads(answer["body"])["reference"] == "event-body"
 
 
+BROKEN: dict[str, dict[str, Any]] = {
+    "headers that are a list": {"headers": ["a"]},
+    "no header's value": {"headers": None, "multiValueHeaders": {"a": []}},
+    "a method that is none": {"requestContext": {"http": {"method": None, "path": "/"}}},
+    "a path that is no text": {"requestContext": {"http": {"method": "GET", "path": 5}}},
+    "a stage that is none": {"requestContext": {"stage": [], "http": {"method": "GET", "path": "/"}}},
+    "nobody who asks": {"requestContext": {"http": {"method": "GET", "path": "/nowhere"}}},
+    "a query of numbers": {"rawQueryString": 5},
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_event_that_cannot_be_read_is_refused(
+    name: str, function: Function, lambda_context: Callable[[], object]
+) -> None:
+    answer: Any = function(http_event("/nowhere") | BROKEN[name], lambda_context())
+    assert answer["statusCode"] == 400
+    content = json.loads(answer["body"])
+    assert content["reference"] == "event-broken"
+    assert content["request_id"] == answer["headers"]["x-request-id"]
+
+
 def test_half_a_character_in_a_body_is_the_callers_mistake(
     function: Function, lambda_context: Callable[[], object]
 ) -> None:

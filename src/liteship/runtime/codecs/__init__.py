@@ -83,7 +83,7 @@ def decode(
         "media-type-unsupported",
         f"model {manifest.name} does not read this content type",
         expected=_accepted(manifest),
-        received=content_type or "no content type",
+        received=f"{content_type:.80}" or "no content type",
         hint="set the content-type header to what the body is",
     )
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from liteship.artifact.tensors import TensorSpec
 
 
+MOST_SCANS = 100
+"""Of a JPEG file, which usually has ten. Each may visit every pixel and take 26 bytes: 4 MB decode for
+an hour (https://bugzilla.redhat.com/show_bug.cgi?id=1344214)."""
+
+
 class ImageFormat:
     """One picture format: how its files begin, and Pillow's class that reads it.
 
@@ -66,7 +71,7 @@ def decode_image(body: bytes, manifest: Manifest, max_pixels: int) -> dict[str, 
     Raises:
         UnsupportedMediaError: `image-format` for other files, `image-depth` for more than 8 bits a
             channel.
-        PayloadTooLargeError: `image-too-large`.
+        PayloadTooLargeError: `image-too-large`; `image-scans` for more than `MOST_SCANS`.
         InputError: `image-broken` for files that cannot be decoded to the end.
     """
     spec = manifest.inputs[0]
@@ -140,6 +145,14 @@ def open_picture(body: bytes, mode: str, max_pixels: int, advice: str = "") -> I
             expected=f"8 bits a channel, as in {', '.join(EIGHT_BIT_MODES)}",
             received=f"mode {image.mode}",
             hint="save it with 8 bits a channel",
+        )
+    # A scan's header is shorter than 256 bytes, and in scans themselves no marker's byte stands alone
+    if image.format == "JPEG" and body.count(b"\xff\xda\0") > MOST_SCANS:
+        raise PayloadTooLargeError(
+            "image-scans",
+            "the picture takes too long to decode",
+            expected=f"at most {MOST_SCANS} scans in a JPEG file",
+            hint="save it again, as a JPEG file that is not progressive",
         )
     try:
         return image.convert(mode)

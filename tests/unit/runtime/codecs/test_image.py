@@ -15,7 +15,7 @@ from liteship.artifact import Preprocessing, TensorSpec
 from liteship.config import NORMALIZATIONS
 from liteship.errors import InputError, PayloadTooLargeError, UnsupportedMediaError
 from liteship.quantization import INTEGER_RANGE
-from liteship.runtime.codecs.image import FORMATS, decode_image, normalize
+from liteship.runtime.codecs.image import FORMATS, MOST_SCANS, decode_image, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,6 +196,18 @@ def test_too_many_pixels_are_refused_before_decoding(width: int, height: int, gr
 def test_the_limit_itself_is_allowed(grey: Manifest) -> None:
     body = saved(Image.new("L", (100, 100), 7))
     assert decode_image(body, grey, PIXELS)["x"] == bytes([7]) * 64
+
+
+def test_a_jpeg_file_of_scans_without_end_is_refused(grey: Manifest) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8), 7).save(buffer, "JPEG", progressive=True)
+    body = buffer.getvalue()
+    scan = body[body.rindex(b"\xff\xda") : -2]
+    few = body.count(b"\xff\xda")
+    assert decode_image(body[:-2] + scan * (MOST_SCANS - few) + body[-2:], grey, PIXELS)
+    with pytest.raises(PayloadTooLargeError) as raised:
+        decode_image(body[:-2] + scan * (MOST_SCANS - few + 1) + body[-2:], grey, PIXELS)
+    assert raised.value.reference == "image-scans"
 
 
 @pytest.mark.parametrize("media_type", FORMATS)
