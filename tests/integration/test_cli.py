@@ -163,9 +163,13 @@ def test_emulate_waits_for_events_from_elsewhere(run: Run, project: Path) -> Non
 def test_serve_answers_over_http(project: Path, digit_png: bytes) -> None:
     port = free_port()
     command = [sys.executable, "-m", "liteship", "serve", "digits", "--port", str(port)]
-    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as server:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=project, **pipes) as server:
         try:
             assert server.stdout is not None
+            assert server.stderr is not None
+            lines = iter(server.stderr.readline, "")
+            assert any(f"http://127.0.0.1:{port}/" in line for line in lines)
             while '"serving"' not in (line := server.stdout.readline()):
                 assert line, "the server ended"
             transport = httpx.HTTPTransport(retries=20)

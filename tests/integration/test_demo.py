@@ -43,10 +43,11 @@ def steps(project: Path) -> list[dict[str, Any]]:
 
 def test_every_step_tells_its_result(steps: list[dict[str, Any]]) -> None:
     results = [step["result"] for step in steps]
-    assert len(results) == 6
+    assert len(results) == 7
     assert results[3].startswith("label 7")
-    assert "results/zwei drei+vier/é 7.png." in results[4]
-    assert results[5].startswith("the same prediction")
+    assert results[4].endswith("the same scores")
+    assert "results/zwei drei+vier/é 7.png." in results[5]
+    assert results[6].startswith("the same prediction")
 
 
 def test_the_trained_model_keeps_its_promises(steps: list[dict[str, Any]], project: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from liteship.cli.loading import load_app
-from liteship.cli.output import Json
+from liteship.cli.output import Json, stderr
 from liteship.project import load_function
 
 
@@ -30,4 +30,7 @@ def command(
 
     function = load_app(load_function(name))
     function.require_predictor()
-    serve(function, listen(port, host))
+    listener = listen(port, host)
+    place = f"http://{host or 'localhost'}:{listener.getsockname()[1]}/"
+    stderr.print(f"try {name} on {place} in a browser; Ctrl-C ends it", highlight=False)
+    serve(function, listener)

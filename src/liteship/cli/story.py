@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import logging
@@ -45,7 +46,7 @@ class Story:
         self.resources = contextlib.ExitStack()
         self.emulator: LambdaEmulator | None = None
         self.s3: Any = None
-        self.prediction: object = None
+        self.prediction: list[dict[str, Any]] = []
         self.request_ms: float = 0.0
 
     def __enter__(self) -> Self:
@@ -54,6 +55,14 @@ class Story:
 
     def __exit__(self, *details: object) -> None:
         self.resources.close()
+
+    @property
+    def running(self) -> LambdaEmulator:
+        """The emulator, which an earlier step started."""
+        if self.emulator is None:
+            msg = "the emulator is started by a step before"
+            raise RuntimeError(msg)
+        return self.emulator
 
     @property
     def picture(self) -> Path:
@@ -152,18 +161,52 @@ def answer_https(story: Story) -> str:
     )
 
 
+def answer_other_clients(story: Story) -> str:
+    """Asks the same function as clients of Triton and of TensorFlow Serving do."""
+    picture = base64.b64encode(story.picture.read_bytes()).decode()
+    manifest = json.loads((story.function.model_folder / "model.json").read_text())
+    name, output_name = manifest["name"], manifest["outputs"][0]["name"]
+    tensor = {
+        "name": manifest["inputs"][0]["name"],
+        "shape": [1],
+        "datatype": "BYTES",
+        "data": [picture],
+    }
+    asked = {"name": output_name, "parameters": {"classification": 3}}
+    requests: dict[str, object] = {
+        f"/v2/models/{name}/infer": {"inputs": [tensor], "outputs": [asked]},
+        f"/v1/models/{name}:predict": {"instances": [{"b64": picture}]},
+    }
+    answers = []
+    for path, request in requests.items():
+        event = http_event("POST", path, json.dumps(request).encode(), "application/json")
+        answer = story.running.invoke(event)
+        story.say(f"POST {path}: HTTP {answer['statusCode']} {answer['body'].strip()}")
+        answers.append(json.loads(answer["body"]))
+    classes, scores = answers[0]["outputs"][0]["data"], answers[1]["predictions"][0]
+    best = [(each["label"], each["score"]) for each in story.prediction]
+    told = [(label, float(score)) for score, _, label in (each.split(":") for each in classes)]
+    labels = manifest["postprocessing"]["labels"]
+    if told != best or any(scores[labels.index(label)] != score for label, score in best):
+        raise DeploymentError(
+            "demo-difference",
+            "the protocols answer differently",
+            expected=str(best),
+            received=f"{told}, {scores}",
+            hint="this must not happen: please report it",
+        )
+    return "Open Inference and TensorFlow Serving: the same scores"
+
+
 def answer_upload(story: Story) -> str:
     """Uploads a picture, sends the notification that S3 would send, reads the result."""
-    if story.emulator is None:
-        msg = "the emulator is started by the step before"
-        raise RuntimeError(msg)
     body = story.picture.read_bytes()
     story.s3.create_bucket(Bucket=BUCKET)
     etag = story.s3.put_object(Bucket=BUCKET, Key=KEY, Body=body)["ETag"].strip('"')
     story.say(f"put      s3://{BUCKET}/{KEY}")
     event = s3_event(BUCKET, KEY, len(body), etag)
     story.say(f"notified {event['Records'][0]['s3']['object']['key']}")
-    answer = story.emulator.invoke(event)
+    answer = story.running.invoke(event)
     key = answer["results"][0]["result"]
     story.say(f"result   s3://{BUCKET}/{key}")
     content = json.loads(story.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
@@ -209,6 +252,7 @@ STEPS: tuple[tuple[str, Callable[[Story], str]], ...] = (
     ("Convert it to int8 and measure it as deployed", convert_model),
     ("Package it and check Lambda's limits", package_function),
     ("Answer an HTTPS event under the Lambda emulator", answer_https),
+    ("Answer clients of Triton and TensorFlow Serving", answer_other_clients),
     ("Answer an S3 upload", answer_upload),
     ("Answer the same picture as a Knative container", answer_http),
 )
