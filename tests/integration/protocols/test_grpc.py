@@ -61,6 +61,7 @@ def test_what_is_served(told: dict[str, Any]) -> None:
     assert told["model"][:2] == ["digits", ["1"]]
     assert told["inputs"] == [["image", "FP32", [-1, 8, 8, 1]]]
     assert told["health"] == [0x08, 1]  # field 1, SERVING
+    assert told["index"] == [["digits", "1", "READY"]]
 
 
 def test_answers_are_those_of_predict(
@@ -90,6 +91,7 @@ def test_classes_and_the_callers_id(told: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("what", "code", "words"),
     [
+        ("load", "INVALID_ARGUMENT", "models.control"),
         ("model", "NOT_FOUND", "does not serve"),
         ("path", "NOT_FOUND", "does not serve"),
         ("version", "NOT_FOUND", "does not serve"),
@@ -159,3 +161,36 @@ sys.exit(__main__.main([]))
     assert done.returncode == 1
     assert "install liteship[grpc]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+REPOSITORY = """
+import sys
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+with triton.InferenceServerClient(sys.argv[1]) as client:
+    def index():
+        models = client.get_model_repository_index().models
+        return {(each.name, each.version): each.state for each in models}
+    assert set(index().values()) == {"READY"}, index()
+    client.unload_model("wine")
+    assert index()["wine", "1"] == "UNAVAILABLE"
+    assert not client.is_model_ready("wine")
+    client.load_model("wine")
+    assert client.is_model_ready("wine")
+    assert [*client.get_model_metadata("digits").versions] == ["1", "2"]
+"""
+
+
+def test_a_repository_is_listed_loaded_and_unloaded(
+    start_server: Start, repository_folder: Path
+) -> None:
+    port = free_port()
+    models = json.dumps({"name": "digits", "version": "2", "control": True})
+    start_server(repository_folder, LITESHIP_MODELS=models, LITESHIP_GRPC_PORT=str(port))
+    done = subprocess.run(
+        [PYTHON, "-W", "ignore", "-c", REPOSITORY, f"127.0.0.1:{port}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -83,7 +83,11 @@ with triton.InferenceServerClient(question["url"]) as client:
         },
         "classes": [each.decode() for each in classes.as_numpy(output).ravel()],
         "id": classes.get_response().id,
+        "index": [
+            [each.name, each.version, each.state] for each in client.get_model_repository_index().models
+        ],
         "refused": {
+            "load": code_of(lambda: client.load_model("digits")),
             "model": code_of(lambda: client.get_model_metadata("nothing")),
             "path": code_of(lambda: client.get_model_metadata("digits/../wine")),
             "version": code_of(lambda: client.is_model_ready("digits", "7")),

@@ -1,8 +1,9 @@
 """The protocol's messages, made when they are needed: no generated code, no compiler.
 
 Names, numbers and types are those of the published definition
-(https://github.com/kserve/open-inference-protocol/tree/main/specification/protocol). On the wire a map
-is a repeated message of key and value, a oneof is its fields, and a nested message one like any other
+(https://github.com/kserve/open-inference-protocol/tree/main/specification/protocol) and of Triton's
+extension for model repositories, without its parameters. On the wire a map is a repeated message of key
+and value, a oneof is its fields, and a nested message one like any other
 (https://protobuf.dev/programming-guides/encoding/).
 proto2, for fields whose presence can be told.
 """
@@ -87,6 +88,13 @@ _FIELDS = {
         "repeated InferOutputTensor outputs = 5",
         "repeated bytes raw_output_contents = 6",
     ),
+    "RepositoryIndexRequest": ("string repository_name = 1", "bool ready = 2"),
+    "ModelIndex": ("string name = 1", "string version = 2", "string state = 3", "string reason = 4"),
+    "RepositoryIndexResponse": ("repeated ModelIndex models = 1",),
+    "RepositoryModelLoadRequest": ("string repository_name = 1", "string model_name = 2"),
+    "RepositoryModelLoadResponse": (),
+    "RepositoryModelUnloadRequest": ("string repository_name = 1", "string model_name = 2"),
+    "RepositoryModelUnloadResponse": (),
     "HealthCheckRequest": ("string service = 1",),
     "HealthCheckResponse": ("int32 status = 1",),  # an enumeration: 1 is SERVING, 2 NOT_SERVING
 }

@@ -11,7 +11,7 @@ from liteship.errors import ConfigurationError, InputError
 from liteship.runtime.grpc_door.messages import CLASSES, HEALTH_SERVICE, SERVICE
 from liteship.runtime.grpc_door.translation import from_rest, to_rest
 from liteship.runtime.http import Request
-from liteship.runtime.protocols import open_inference
+from liteship.runtime.protocols import open_inference, repository
 from liteship.runtime.receiving import request_id_from
 from liteship.runtime.routes import refuse
 
@@ -41,7 +41,9 @@ SERVING, NOT_SERVING = 1, 2
 HEAD_BYTES = 64 * 1024
 """For names and numbers around the tensors, which `max_body_bytes` bounds."""
 
-_ROUTES = {(route.method, route.template): route for route in open_inference.ROUTES}
+_ROUTES = {
+    (route.method, route.template): route for route in (*open_inference.ROUTES, *repository.ROUTES)
+}
 
 
 async def start_server(application: AsgiApplication, function: Function, port: int) -> tuple[Any, int]:
@@ -105,6 +107,9 @@ class _Calls:
                 "ModelReady": self._model_ready,
                 "ModelMetadata": self._model_metadata,
                 "ModelInfer": self._model_infer,
+                "RepositoryIndex": self._repository_index,
+                "RepositoryModelLoad": self._load,
+                "RepositoryModelUnload": self._unload,
             },
             HEALTH_SERVICE: {"Check": self._check},
         }
@@ -150,6 +155,24 @@ class _Calls:
             response = await self._ask(context, "POST", template, named, headers, body)
         await _require_ok(response, context)
         return from_rest(response)
+
+    async def _repository_index(self, call: Any, context: Any) -> Any:
+        body = json.dumps({"ready": call.ready}).encode()
+        response = await self._ask(context, "POST", "/v2/repository/index", {}, body=body)
+        await _require_ok(response, context)
+        return CLASSES["RepositoryIndexResponse"](models=json.loads(response.body))
+
+    async def _load(self, call: Any, context: Any) -> Any:
+        return await self._control(call, context, "Load")
+
+    async def _unload(self, call: Any, context: Any) -> Any:
+        return await self._control(call, context, "Unload")
+
+    async def _control(self, call: Any, context: Any, verb: str) -> Any:
+        template = f"/v2/repository/models/{{name}}/{verb.lower()}"
+        response = await self._ask(context, "POST", template, {"name": call.model_name})
+        await _require_ok(response, context)
+        return CLASSES[f"RepositoryModel{verb}Response"]()
 
     async def _ask(
         self,
