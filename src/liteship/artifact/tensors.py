@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from array import array
 
-from liteship.quantization import INTEGER_RANGE, ITEM_BYTES
+from liteship.quantization import INTEGER_RANGE, ITEM_BYTES, TYPECODES, dequantize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,3 +75,11 @@ class TensorSpec:
             "scale": self.scale,
             "zero_point": self.zero_point,
         }
+
+
+def real_numbers(data: bytes, spec: TensorSpec) -> list[float]:
+    """A tensor's elements, row-major: the real numbers that quantized ones stand for."""
+    values = array(TYPECODES[spec.dtype], data)
+    if spec.is_quantized:
+        return dequantize(values, spec.scale, spec.zero_point)
+    return list(map(float, values))

@@ -11,7 +11,14 @@ from functools import partial
 from liteship.errors import InputError, NotReadyError
 from liteship.runtime.http import HEALTH, WORK, Request, Response, error_response
 from liteship.runtime.protocols.native import READY, READY_V2
-from liteship.runtime.receiving import Intake, headers_of, read_body, request_id_from
+from liteship.runtime.receiving import (
+    Intake,
+    ambiguous,
+    headers_of,
+    is_ambiguous,
+    read_body,
+    request_id_from,
+)
 from liteship.runtime.routes import find, refuse, run
 
 TYPE_CHECKING = False
@@ -152,8 +159,8 @@ class AsgiApplication:
         self, asked: tuple[str, str], found: Found | None, scope: Scope, receive: Receive, send: Send
     ) -> Model | None:
         """The model that the answer is of; None where that is not known, or is none in particular."""
-        if _is_ambiguous(scope):
-            response = self._refuse(_ambiguous(), str(uuid.uuid4()))
+        if is_ambiguous(scope):
+            response = self._refuse(ambiguous(), str(uuid.uuid4()))
         elif found is not None:
             response = await self._answer(*found, scope, receive)
         elif asked == EVENTS and self._takes_event(scope):
@@ -281,24 +288,6 @@ async def _send_parts(status: int, headers: Mapping[str, str], body: bytes, send
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
-
-
-def _is_ambiguous(scope: Scope) -> bool:
-    """Whether a proxy may see the body end elsewhere, and take the rest for the next caller's request.
-
-    https://www.rfc-editor.org/rfc/rfc9112#section-6.1
-    """
-    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
-
-
-def _ambiguous() -> InputError:
-    return InputError(
-        "framing-ambiguous",
-        "the request says in two ways how long it is",
-        expected="content-length or transfer-encoding",
-        received="both",
-        hint="look at the proxy between: it must drop content-length",
-    )
 
 
 def _shutting_down(request_id: str) -> Response:

@@ -8,12 +8,8 @@ interpreter nor LiteRT is needed for it.
 from __future__ import annotations
 
 from liteship.runtime.codecs import BINARY_TYPE
-from liteship.runtime.predictor import (
-    Predictor,
-    golden_tolerance,
-    greatest_difference,
-    read_golden_outputs,
-)
+from liteship.runtime.predictor import Predictor
+from liteship.runtime.self_test import golden_tolerance, greatest_difference, read_golden_outputs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,14 +6,15 @@ The conversion measures accuracy through this very code, so what is measured is 
 from __future__ import annotations
 
 import math
-from array import array
 from time import perf_counter
 
 from liteship.artifact.folder import Artifact
-from liteship.errors import ArtifactError, NotReadyError
-from liteship.quantization import TYPECODES, dequantize, sigmoid, softmax
+from liteship.artifact.tensors import real_numbers
+from liteship.errors import ArtifactError
+from liteship.quantization import sigmoid, softmax
 from liteship.runtime.codecs import Listed, decode, require_batch_size
 from liteship.runtime.interpreter import create_interpreter
+from liteship.runtime.self_test import require_golden_answer
 from liteship.runtime.settings import MAX_BATCH, MAX_PIXELS
 
 TYPE_CHECKING = False
@@ -21,18 +22,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
-    from liteship.artifact.manifest import Manifest
-    from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.interpreter import Interpreter
 
     Preprocess = Callable[[bytes, str], Mapping[str, bytes]]
     """Body and content type in; each input tensor's bytes by name out."""
     Postprocess = Callable[[Mapping[str, Sequence[float]]], dict[str, object]]
     """Real outputs by name in; the answer's fields out."""
-
-GOLDEN_TOLERANCE = 0.1
-"""Part of the greatest golden output that another processor's rounding may differ by; for quantized
-outputs two steps are allowed at least. A misread operator is off by far more."""
 
 
 class Inference:
@@ -134,34 +129,7 @@ class Predictor:
             ArtifactError: `tensors-differ` if the model is not what the manifest says.
         """
         interpreter = self._borrow()
-        specs = self.manifest.inputs
-        names = [spec.name for spec in specs]
-        found = [*interpreter.inputs.values(), *interpreter.outputs.values()]
-        declared = [*specs, *self.manifest.outputs]
-        if sorted(map(_describe, found)) != sorted(map(_describe, declared)):
-            raise ArtifactError(
-                "tensors-differ",
-                "the model's tensors are not the ones that model.json describes",
-                expected=", ".join(map(_describe, declared)),
-                received=", ".join(map(_describe, found)),
-                hint="convert the model again: liteship convert NAME",
-            )
-        golden = dict(zip(names, self.artifact.golden_inputs, strict=True))
-        outputs = interpreter.invoke(golden)
-        golden_outputs = read_golden_outputs(self.manifest)
-        for spec in self.manifest.outputs:
-            want = golden_outputs[spec.name]
-            difference = greatest_difference(real_numbers(outputs[spec.name], spec), want)
-            tolerance = golden_tolerance(want, spec)
-            if not difference <= tolerance:  # a NaN must fail
-                raise NotReadyError(
-                    "self-test-failed",
-                    f"back end {self._backend} answers the golden input of {self.manifest.name} "
-                    f"version {self.manifest.version} wrongly at output {spec.name}",
-                    expected=f"a difference of at most {tolerance:.6g}",
-                    received=f"{difference:.6g}",
-                    hint="use the runtime version that the model was converted with",
-                )
+        require_golden_answer(interpreter, self.artifact, self._backend)
         self._idle.append(interpreter)
 
     def predict(self, body: bytes, content_type: str, top: int | None = None) -> Prediction:
@@ -332,40 +300,3 @@ class Predictor:
             for index in best[: top or self.manifest.postprocessing.top_k]
         ]
         return {"predictions": predictions}
-
-
-def _describe(spec: TensorSpec) -> str:
-    """A tensor with its quantization; nine digits tell every float32 from its neighbours."""
-    if not spec.is_quantized:
-        return str(spec)
-    return f"{spec} scale {spec.scale:.9g} zero point {spec.zero_point}"
-
-
-def real_numbers(data: bytes, spec: TensorSpec) -> list[float]:
-    """A tensor's elements, row-major: the real numbers that quantized ones stand for."""
-    values = array(TYPECODES[spec.dtype], data)
-    if spec.is_quantized:
-        return dequantize(values, spec.scale, spec.zero_point)
-    return list(map(float, values))
-
-
-def read_golden_outputs(manifest: Manifest) -> dict[str, list[float]]:
-    """The outputs that the golden input must give, as real numbers, by name."""
-    pairs = zip(manifest.outputs, manifest.golden.outputs, strict=True)
-    return {spec.name: real_numbers(data, spec) for spec, data in pairs}
-
-
-def golden_tolerance(want: Sequence[float], spec: TensorSpec) -> float:
-    """How far an output may be from the golden one, in real numbers.
-
-    Args:
-        want: The golden output's elements.
-        spec: The output tensor.
-    """
-    return max(2 * spec.scale, GOLDEN_TOLERANCE * max(map(abs, want)))
-
-
-def greatest_difference(have: Sequence[float], want: Sequence[float]) -> float:
-    """The greatest difference between elements at the same place; NaN where one is."""
-    differences = [abs(a - b) for a, b in zip(have, want, strict=True)]
-    return math.nan if any(map(math.isnan, differences)) else max(differences)

@@ -124,3 +124,22 @@ async def read_parts(receive: Receive) -> AsyncIterator[bytes]:
 def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
     """The headers by name, in lower case."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def is_ambiguous(scope: Mapping[str, Any]) -> bool:
+    """Whether a proxy may see the body end elsewhere, and take the rest for the next caller's request.
+
+    https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+    """
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
+
+
+def ambiguous() -> InputError:
+    """The refusal of such a request."""
+    return InputError(
+        "framing-ambiguous",
+        "the request says in two ways how long it is",
+        expected="content-length or transfer-encoding",
+        received="both",
+        hint="look at the proxy between: it must drop content-length",
+    )

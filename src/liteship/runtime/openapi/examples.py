@@ -6,7 +6,7 @@ import base64
 import struct
 import zlib
 
-from liteship.runtime.predictor import real_numbers
+from liteship.artifact.tensors import real_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

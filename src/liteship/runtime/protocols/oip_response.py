@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 
+from liteship.artifact.tensors import real_numbers
 from liteship.quantization import TYPECODES, dequantize
 from liteship.runtime.codecs import BINARY_TYPE
 from liteship.runtime.http import Response, encode_json
-from liteship.runtime.predictor import real_numbers
 from liteship.runtime.protocols.oip_binary import HEADER, pack_strings
 from liteship.runtime.protocols.oip_tensors import datatype_of, outer_shape
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from array import array
 
+from liteship.artifact.tensors import real_numbers
 from liteship.errors import InputError
 from liteship.quantization import TYPECODES
 from liteship.runtime.codecs import each_item, require_batch_size
@@ -139,8 +140,6 @@ def _column(items: Sequence[Tensors], spec: TensorSpec) -> object:
 def _numbers(data: bytes, spec: TensorSpec) -> Sequence[object]:
     """Elements, row-major: the real numbers that quantized ones stand for, whole ones as they are."""
     if spec.is_quantized:
-        from liteship.runtime.predictor import real_numbers
-
         return real_numbers(data, spec)
     values = array(TYPECODES[spec.dtype], data).tolist()
     return list(map(bool, values)) if spec.dtype == "bool" else values
