@@ -80,13 +80,48 @@ def test_every_key_of_function_toml_is_documented() -> None:
             assert f"`{section}.{key}`" in text, f"{section}.{key}"
     for value in OBSERVABILITY:
         assert f'"{value}"' in text
+    settings = (ROOT / "src" / "liteship" / "runtime" / "settings.py").read_text()
+    for variable in re.findall(r"LITESHIP_[A-Z0-9_]+", settings):
+        assert f"`{variable}`" in text, variable
+
+
+CALLERS_FAMILIES = r"(?:Input|NotFound|PayloadTooLarge|UnsupportedMedia)Error"
+
+
+def references(folder: Path, families: str) -> set[str]:
+    """The references of errors that modules raise."""
+    raised = re.compile(rf'\b{families}\(\s*"([a-z0-9-]+)"')
+    return {found for path in folder.rglob("*.py") for found in raised.findall(path.read_text())}
+
+
+def test_every_reference_that_a_caller_can_meet_is_documented() -> None:
+    text = "".join((GUIDES / f"{name}.md").read_text() for name in ("requests", "protocols"))
+    runtime = ROOT / "src" / "liteship" / "runtime"
+    found = references(runtime, CALLERS_FAMILIES) - references(runtime / "triggers", CALLERS_FAMILIES)
+    for folder in ("codecs", "protocols"):
+        found |= references(runtime / folder, r"\w+Error")
+    assert {"top-invalid", "json-form", "tensor-datatype", "pipeline-items"} <= found
+    unknown = {f"{what}-unknown" for what in ("model", "version", "label", "route")}
+    queue = {"queue-full", "body-slow", "shutting-down"}
+    missing = {each for each in found | unknown | queue if f"`{each}`" not in text}
+    assert missing == set()
 
 
 def test_links_lead_somewhere() -> None:
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
-            if "://" not in target:
-                assert (path.parent / target).exists(), f"{path.name} → {target}"
+        for target, _, place in re.findall(r"\]\(([^)#]*)(#([^)]+))?\)", path.read_text()):
+            if "://" in target:
+                continue
+            document = path.parent / target if target else path
+            assert document.exists(), f"{path.name} → {target}"
+            if place:
+                assert place in places(document), f"{path.name} → {target}#{place}"
+
+
+def places(document: Path) -> set[str]:
+    """What links to a document's headings end in, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_versions_agree() -> None:
