@@ -16,6 +16,7 @@ from liteship import config, errors
 from liteship.artifact import Artifact
 from liteship.cli import exits
 from liteship.cli.main import app
+from liteship.runtime.http import STATUS
 from liteship.runtime.settings import OBSERVABILITY
 
 if TYPE_CHECKING:
@@ -80,13 +81,57 @@ def test_every_key_of_function_toml_is_documented() -> None:
             assert f"`{section}.{key}`" in text, f"{section}.{key}"
     for value in OBSERVABILITY:
         assert f'"{value}"' in text
+    settings = (ROOT / "src" / "liteship" / "runtime" / "settings.py").read_text()
+    for variable in re.findall(r"LITESHIP_[A-Z0-9_]+", settings):
+        assert f"`{variable}`" in text, variable
+
+
+def references(folder: Path, family: str) -> set[str]:
+    """The references of errors that modules raise."""
+    raised = re.compile(rf'\b{family}\(\s*"([a-z0-9-]+)"')
+    return {found for path in folder.rglob("*.py") for found in raised.findall(path.read_text())}
+
+
+def test_every_reference_that_a_caller_can_meet_is_documented() -> None:
+    """In the table of its status in requests.md, or in protocols.md, whose table is of status 400."""
+    table = (GUIDES / "requests.md").read_text().partition("| status | of | references |")[2]
+    documented: dict[str, set[str]] = {}
+    status = ""
+    for cell, said in re.findall(
+        r"^\| (.*?) ?\|.*?\| (.*) \|$", table.partition("\n## ")[0], re.MULTILINE
+    ):
+        status = cell or status
+        for each in status.split(", "):
+            documented.setdefault(each, set()).update(re.findall(r"`([a-z0-9-]+)`", said))
+    errors_of_protocols = (GUIDES / "protocols.md").read_text().partition("\n## Errors\n")[2]
+    documented["400"] |= set(re.findall(r"`([a-z0-9-]+)`", errors_of_protocols))
+    runtime = ROOT / "src" / "liteship" / "runtime"
+    for family, code in STATUS.items():
+        found = references(runtime, family.__name__) - references(runtime / "triggers", family.__name__)
+        if family is errors.NotReadyError:  # a model that cannot be loaded is in other guides
+            found = references(runtime / "protocols", family.__name__) | {"queue-full", "body-slow"}
+        assert found - documented[str(code)] == set(), code
+    assert {f"{what}-unknown" for what in ("model", "version", "label", "route")} <= documented["404"]
+    for folder in ("codecs", "protocols"):
+        everything = set().union(*documented.values())
+        assert references(runtime / folder, r"\w+Error") <= everything
 
 
 def test_links_lead_somewhere() -> None:
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
-            if "://" not in target:
-                assert (path.parent / target).exists(), f"{path.name} → {target}"
+        for target, _, place in re.findall(r"\]\(([^)#]*)(#([^)]+))?\)", path.read_text()):
+            if "://" in target:
+                continue
+            document = path.parent / target if target else path
+            assert document.exists(), f"{path.name} → {target}"
+            if place:
+                assert place in places(document), f"{path.name} → {target}#{place}"
+
+
+def places(document: Path) -> set[str]:
+    """What links to a document's headings end in, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_versions_agree() -> None:

@@ -177,7 +177,8 @@ def _query(event: dict[str, Any]) -> str:
         return ""
     from urllib.parse import urlencode
 
-    return urlencode(parameters, doseq=True)
+    # As above: an event can carry half a character
+    return urlencode(parameters, doseq=True, errors="replace")
 
 
 def _http_response(response: Response) -> dict[str, object]:

@@ -171,6 +171,22 @@ def test_half_a_character_in_a_body_is_the_callers_mistake(
     assert json.loads(answer["body"])["reference"] == "tensor-names"
 
 
+@pytest.mark.parametrize("path", ["/predict", "/nowhere"])
+def test_half_a_character_in_a_query_is_the_callers_mistake(
+    function: Function, lambda_context: Callable[[], object], path: str
+) -> None:
+    event = {
+        "requestContext": {"stage": "prod"},
+        "httpMethod": "POST",
+        "path": path,
+        "headers": {},
+        "multiValueQueryStringParameters": {"top": ["\ud800"]},
+        "body": "x",
+    }
+    answer: Any = function(event, lambda_context())
+    assert answer["statusCode"] in {400, 404}
+
+
 def test_a_load_balancers_headers_of_several_values(
     function: Function, lambda_context: Callable[[], object], digit_png: bytes
 ) -> None:
