@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from tests.integration.browser import Browser
+from tests.stage import GATEWAY_BYTES, serve_stage
 
 from liteship import Function
 from liteship.artifact import Artifact, Golden, Manifest, Postprocessing, Preprocessing
 from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tests.integration.browser import Page
+    from tests.browser import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 WINE = ROOT / "functions" / "wine"
 MODELS = ROOT / "tests" / "data" / "models"
-CHROMIUM = shutil.which("chromium")
 APP = "from liteship import Function\nhandler = Function(__file__)\n"
 HOOKS = """
 from liteship import Function
@@ -45,9 +41,6 @@ handler = Function(__file__, preprocess=preprocess, postprocess=postprocess)
 """
 BAROLO = "14.23,1.71,2.43,15.6,127,2.8,3.06,0.28,2.29,5.64,1.04,3.92,1065"
 NARROW = 320
-GATEWAY_BYTES = 10 * 1024 * 1024
-"""https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
-GATEWAY_REFUSAL = b'{"message":"Request Entity Too Large"}'
 ANSWERED = "document.querySelector('#answer:not([aria-busy]) .result:not(.wait)')"
 READY = "!document.getElementById('work').hidden"
 HOSTILE = "<img src=x onerror=document.body.textContent='ran'><script>document.body.remove()</script>"
@@ -84,14 +77,6 @@ FOCUS = """(() => {
     style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2];
 })()"""
 """What has the focus, and whether one sees it."""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with Browser(CHROMIUM, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -634,50 +619,3 @@ def function_of(name: str, folder: Path) -> Path:
     Artifact(manifest, model, list(zeros.values())).save(folder / "model")
     (folder / "app.py").write_text(APP)
     return folder
-
-
-@contextlib.contextmanager
-def serve_stage(function: Function, lambda_context: Callable[[], Any]) -> Iterator[str]:
-    """An HTTP API's stage `prod`: hands requests to a Lambda handler as the gateway does."""
-
-    class Gateway(http.server.BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            path, _, query = self.path.partition("?")
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            if len(body) > GATEWAY_BYTES:
-                self.send(413, {"content-type": "application/json"}, GATEWAY_REFUSAL)
-                return
-            http = {"method": self.command, "path": path, "sourceIp": "192.0.2.1"}
-            event = {
-                "version": "2.0",
-                "rawPath": path,
-                "rawQueryString": query,
-                "headers": {name.lower(): each for name, each in self.headers.items()},
-                "requestContext": {"stage": "prod", "http": http},
-                "body": base64.b64encode(body).decode(),
-                "isBase64Encoded": True,
-            }
-            answer: Any = function(event, lambda_context())
-            content = answer["body"].encode()
-            if answer["isBase64Encoded"]:
-                content = base64.b64decode(content)
-            self.send(answer["statusCode"], answer["headers"], content)
-
-        def send(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
