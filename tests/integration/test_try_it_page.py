@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import re
@@ -15,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from tests.corpus import APP, function_of
 from tests.stage import GATEWAY_BYTES, serve_stage
 
 from liteship import Function
-from liteship.artifact import Artifact, Golden, Manifest, Postprocessing, Preprocessing
 from liteship.project import read_config
-from liteship.runtime.interpreter import create_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 WINE = ROOT / "functions" / "wine"
-MODELS = ROOT / "tests" / "data" / "models"
-APP = "from liteship import Function\nhandler = Function(__file__)\n"
 HOOKS = """
 from liteship import Function
 seen = []
@@ -407,7 +403,7 @@ def test_a_rows_snippets_work(browser: Browser, wine: str, tmp_path: Path, langu
 def test_several_inputs_are_a_text_whose_snippets_work(
     browser: Browser, start_server: Callable[..., Any], tmp_path: Path, language: str
 ) -> None:
-    server = start_server(function_of("dtypes", tmp_path / "dtypes"))
+    server = start_server(function_of("dtypes", tmp_path / "dtypes").parent)
     with browser.open(server.url) as page:
         page.wait_for(READY)
         sent = json.loads(page.run("document.getElementById('text').value"))
@@ -684,29 +680,3 @@ def change_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> N
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
-
-
-def function_of(name: str, folder: Path) -> Path:
-    """A function that serves a model of the corpus, its golden input all zeros."""
-    model = (MODELS / f"{name}.tflite").read_bytes()
-    interpreter = create_interpreter(model, "litert-c")
-    inputs, outputs = [*interpreter.inputs.values()], [*interpreter.outputs.values()]
-    zeros = {spec.name: bytes(spec.size_bytes) for spec in inputs}
-    answer = interpreter.invoke(zeros)
-    manifest = Manifest(
-        name=name,
-        version="1",
-        sha256=hashlib.sha256(model).hexdigest(),
-        size_bytes=len(model),
-        scheme="float32",
-        inputs=inputs,
-        outputs=outputs,
-        preprocessing=Preprocessing("tensor"),
-        postprocessing=Postprocessing(),
-        golden=Golden("golden.bin.zlib", [answer[spec.name] for spec in outputs]),
-        provenance={},
-    )
-    (folder / "model").mkdir(parents=True)
-    Artifact(manifest, model, list(zeros.values())).save(folder / "model")
-    (folder / "app.py").write_text(APP)
-    return folder
