@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.browser import CHROMIUM, Browser
 from tests.conftest import free_port
 
 from liteship.deploy.local.emulator import LambdaEmulator, package_for_here
@@ -44,6 +45,14 @@ def tflite_runtime_python() -> Path:
     ]
     subprocess.run(install, check=True)
     return python
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -11,8 +12,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from tests.conftest import DIGITS, ROOT, copy_function, copy_version
 
 from liteship import Function
+from liteship.project import read_config
 from liteship.runtime.http_event import http_event
 
 if TYPE_CHECKING:
@@ -25,9 +28,41 @@ if TYPE_CHECKING:
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
-@pytest.fixture(scope="module", params=["digits", "wine", "shapes"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    return FUNCTIONS / str(request.param)
+PIPELINE = """
+[pipelines.both]
+steps = ["features", "classifier"]
+default = true
+"""
+HOOK = """
+from liteship import Function
+from liteship.errors import InputError, UnsupportedMediaError
+def preprocess(body, content_type):
+    if content_type.startswith("text/"):
+        raise UnsupportedMediaError("hook-type", "the hook reads no text", hint="send pixels")
+    if len(body) != 64:
+        raise InputError("hook-size", "the hook reads 64 bytes", hint="send 8 x 8 pixels")
+    return {"image": body}
+handler = Function(__file__, preprocess=preprocess)
+"""
+
+
+@pytest.fixture(scope="module", params=["digits", "wine", "shapes", "a pipeline", "a hook"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if (FUNCTIONS / request.param).is_dir():
+        return FUNCTIONS / str(request.param)
+    folder = tmp_path_factory.mktemp("functions") / "digits"
+    copy_function(folder)
+    settings = (DIGITS / "function.toml").read_text()
+    if request.param == "a hook":
+        (folder / "app.py").write_text(HOOK)
+    else:
+        shutil.rmtree(folder / "model")
+        copy_version(DIGITS / "model", folder / "model" / "digits" / "1")
+        for name in ("features", "classifier"):
+            shutil.copytree(ROOT / "tests" / "data" / "pipeline" / name, folder / "model" / name)
+        settings += f"\n[models]\n{PIPELINE}"
+    (folder / "function.toml").write_text(settings)
+    return folder
 
 
 @pytest.fixture(scope="module", params=["lambda", "uvicorn"])
@@ -38,8 +73,9 @@ def ask(
     lambda_context: Callable[[], Any],
     loop: asyncio.AbstractEventLoop,
 ) -> Ask:
+    environ = read_config(folder / "function.toml").environment()
     if request.param == "uvicorn":
-        server = start_server(folder)
+        server = start_server(folder, **environ)
 
         def ask_server(
             method: str, path: str, body: bytes, headers: dict[str, str]
@@ -49,7 +85,7 @@ def ask(
             return answer.status_code, dict(answer.headers), answer.content
 
         return ask_server
-    function = Function(str(folder / "app.py"), environ={})
+    function = Function(str(folder / "app.py"), environ=environ)
 
     def ask_lambda(
         method: str, path: str, body: bytes, headers: dict[str, str]
@@ -128,8 +164,13 @@ def test_every_question_is_answered_as_described(ask: Ask, document: Json) -> No
         (method, path, operation) for method, path, operation in operations(document) if method == "GET"
     ]
     assert len(asked) >= 2
+    has_example = any(examples(document["paths"]["/predict"]["post"]))
     for method, path, operation in asked:
-        check(document, operation, *ask(method, path, b"", {}))
+        status, headers, content = ask(method, path, b"", {})
+        if path == "/model/example" and not has_example:
+            assert (status, json.loads(content)["reference"]) == (404, "example-none")
+        else:
+            check(document, operation, status, headers, content)
 
 
 def test_every_error_is_described(ask: Ask, document: Json) -> None:

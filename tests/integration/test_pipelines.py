@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from PIL import Image
 from tests.conftest import copy_function
 
@@ -200,6 +201,22 @@ def test_a_deployment_with_a_default_pipeline_is_judged_by_the_functions_own_mod
     folder, config = line_function(tmp_path, more="default = true\n")
     server = start_server(folder, **config.environment())
     assert ask_golden(Artifact.load(folder / "model"), over_http(server.url)) == []
+
+
+def test_the_document_is_the_default_pipelines(
+    tmp_path: Path, start_server: Callable[..., Server], digit_images: Digits
+) -> None:
+    folder, config = line_function(tmp_path, more="default = true\n")
+    server = start_server(folder, **config.environment())
+    document = httpx.get(f"{server.url}/openapi.json").json()
+    assert document["info"]["title"] == "line"
+    assert '"examples": {"' not in json.dumps(document)  # a step in Python reads bodies of its own
+    described = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    validator = Draft202012Validator(described["application/json"]["schema"])
+    for text in (WRITTEN, "7"):
+        answer = ask(server, line_of(text, digit_images), query="")
+        assert answer.status_code == 200, answer.text
+        validator.validate(answer.json())
 
 
 def as_lambda(folder: Path, environ: dict[str, str], body: bytes, query: str = "") -> dict[str, Any]:

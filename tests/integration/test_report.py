@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.browser import CHROMIUM, FLAGS
 from tests.integration.report_cases import gather
 
 from liteship.conversion.report import parts
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
     Shot = Callable[..., NDArray[np.uint8]]
 
 DATA = Path(__file__).parents[1] / "data"
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
 DARK = "--blink-settings=preferredColorScheme=0"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors:UserWarning")

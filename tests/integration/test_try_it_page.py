@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import hashlib
-import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from tests.integration.browser import Browser
+from tests.corpus import APP, function_of
+from tests.stage import GATEWAY_BYTES, serve_stage
 
 from liteship import Function
-from liteship.artifact import Artifact, Golden, Manifest, Postprocessing, Preprocessing
-from liteship.runtime.interpreter import create_interpreter
+from liteship.project import read_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tests.integration.browser import Page
+    from tests.browser import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 WINE = ROOT / "functions" / "wine"
-MODELS = ROOT / "tests" / "data" / "models"
-CHROMIUM = shutil.which("chromium")
-APP = "from liteship import Function\nhandler = Function(__file__)\n"
 HOOKS = """
 from liteship import Function
 seen = []
@@ -45,10 +39,8 @@ handler = Function(__file__, preprocess=preprocess, postprocess=postprocess)
 """
 BAROLO = "14.23,1.71,2.43,15.6,127,2.8,3.06,0.28,2.29,5.64,1.04,3.92,1065"
 NARROW = 320
-GATEWAY_BYTES = 10 * 1024 * 1024
-"""https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
-GATEWAY_REFUSAL = b'{"message":"Request Entity Too Large"}'
 ANSWERED = "document.querySelector('#answer:not([aria-busy]) .result:not(.wait)')"
+MENU = "!document.getElementById('models').hidden"
 READY = "!document.getElementById('work').hidden"
 HOSTILE = "<img src=x onerror=document.body.textContent='ran'><script>document.body.remove()</script>"
 
@@ -84,14 +76,6 @@ FOCUS = """(() => {
     style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2];
 })()"""
 """What has the focus, and whether one sees it."""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with Browser(CHROMIUM, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -386,7 +370,11 @@ def test_every_field_has_a_label(browser: Browser, digits: str, wine: str) -> No
             assert page.run("document.getElementById('status').getAttribute('role')") == "status"
 
 
-PROGRAMS = {"curl": ["sh"], "python": [sys.executable]}
+PROGRAMS: dict[str, list[str | Path]] = {
+    "curl": ["sh"],
+    "python": [sys.executable],
+    "tritonclient": [ROOT / ".tools" / "clients" / "bin" / "python", "-W", "ignore"],
+}
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
@@ -400,7 +388,7 @@ def test_a_pictures_snippets_work(
         page.choose_files("#files", pictures / name)
         page.wait_for(ANSWERED)
         answer = run_snippet(page, language, pictures)
-    assert json.loads(answer)["predictions"][0]["label"] == "7"
+    assert best_label(answer) == "7"
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
@@ -408,15 +396,14 @@ def test_a_rows_snippets_work(browser: Browser, wine: str, tmp_path: Path, langu
     with browser.open(wine) as page:
         page.wait_for(READY)
         paste(page, "#feature-1", BAROLO)
-        answer = run_snippet(page, language, tmp_path)
-        assert json.loads(answer)["predictions"][0]["label"] == "Barolo"
+        assert best_label(run_snippet(page, language, tmp_path)) == "Barolo"
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_several_inputs_are_a_text_whose_snippets_work(
     browser: Browser, start_server: Callable[..., Any], tmp_path: Path, language: str
 ) -> None:
-    server = start_server(function_of("dtypes", tmp_path / "dtypes"))
+    server = start_server(function_of("dtypes", tmp_path / "dtypes").parent)
     with browser.open(server.url) as page:
         page.wait_for(READY)
         sent = json.loads(page.run("document.getElementById('text').value"))
@@ -425,11 +412,18 @@ def test_several_inputs_are_a_text_whose_snippets_work(
         page.wait_for(ANSWERED)
         assert len(page.texts(".result table")) == 4
         assert page.texts(".result td")
-        answer = json.loads(run_snippet(page, language, tmp_path))
-        assert json.loads(page.run("document.querySelector('.result pre').textContent")) == answer
+        shown = json.loads(page.run("document.querySelector('.result pre').textContent"))
+        answer = run_snippet(page, language, tmp_path)
+        if language == "tritonclient":
+            numbers = answer.replace("False", "0").replace("True", "1")
+            rows = re.findall(r"\[\[(.*)\]\]", numbers)
+            outputs = [each["data"] for each in shown["outputs"]]
+            assert [[*map(float, row.split())] for row in rows] == outputs
+        else:
+            assert json.loads(answer) == shown
 
 
-@pytest.mark.parametrize("language", PROGRAMS)
+@pytest.mark.parametrize("language", ["curl", "python"])  # of tensors, the function's steps see none
 @pytest.mark.parametrize(
     "text", ["@/etc/passwd", "it's \\ $(exit) `id` ü \u2028", 'r"""', "x\\", "[1]\n\n[2]"]
 )
@@ -523,6 +517,73 @@ def test_the_address_says_which_model(browser: Browser, wine: str) -> None:
         assert problem(page)["Reference"] == "version-unknown"
 
 
+def test_a_menu_leads_to_the_other_models(
+    browser: Browser, start_server: Callable[..., Any], repository_folder: Path, pictures: Path
+) -> None:
+    url = start_repository(start_server, repository_folder)
+    names = ["digits version 1", "digits version 2", "wine version 1"]
+    with browser.open(url) as page:
+        page.wait_for(MENU)
+        assert page.run("document.activeElement === document.body")  # it came late, and took no focus
+        page.press("Tab")
+        assert page.run(FOCUS) == ["Other models", True]
+        page.press("Enter")
+        assert page.texts("nav a") == names
+        assert page.texts("nav [aria-current=page]") == ["digits version 2"]
+        for name in names:
+            page.press("Tab")
+            assert page.run(FOCUS) == [name, True]
+        page.press("Enter")
+        page.wait_for(f"location.search === '?model=wine&version=1' && {READY} && {MENU}")
+        assert (page.text("h1"), page.texts("nav details[open]")) == ("wine", [])
+        page.run("document.querySelector('#row .main').click()")
+        page.wait_for(ANSWERED)
+        assert f"{url}/predict?model=wine&version=1" in page.requests()
+        page.click("nav summary")
+        assert page.texts("nav [aria-current=page]") == ["wine version 1"]
+        page.click("nav li:first-child a")
+        page.wait_for(f"location.search === '?model=digits&version=1' && {READY} && {MENU}")
+        page.choose_files("#files", pictures / "0.png")
+        page.wait_for(ANSWERED)
+        assert page.text(".best") == "0"  # and not what version 2 calls it
+        answer = run_snippet(page, "tritonclient", pictures)
+        assert best_label(answer) == "0"
+        assert page.complaints() == []
+
+
+def test_the_menu_is_there_when_a_model_is_not(
+    browser: Browser, start_server: Callable[..., Any], repository_folder: Path
+) -> None:
+    (repository_folder / "model" / "wine" / "1" / "model.tflite").write_bytes(b"no model")
+    url = start_repository(start_server, repository_folder)
+    with browser.open(f"{url}/?model=wine&version=1") as page:
+        page.wait_for(f"document.querySelector('#failure .bad') && {MENU}")
+        page.click("nav summary")
+        assert page.texts("nav [aria-current=page]") == ["wine version 1, not ready"]
+        page.click("nav li:nth-child(2) a")
+        page.wait_for(f"location.search === '?model=digits&version=2' && {READY}")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_menu_fits_a_phone(
+    browser: Browser, start_server: Callable[..., Any], repository_folder: Path, *, dark: bool
+) -> None:
+    with browser.open(start_repository(start_server, repository_folder), NARROW, dark=dark) as page:
+        page.wait_for(MENU)
+        page.click("nav summary")
+        assert page.run("document.documentElement.scrollWidth") == NARROW
+        assert [each for each in page.run(CONTRAST) if each[0] < 4.5] == []
+
+
+def test_one_model_has_no_menu(browser: Browser, digits: str) -> None:
+    with browser.open(digits) as page:
+        page.wait_for(READY)
+        page.wait_for(
+            "performance.getEntriesByName(new URL('v2/repository/index', location).href).length"
+        )
+        assert not page.run(MENU)
+
+
 @pytest.mark.parametrize("path", ["/prod", "/prod/"])
 def test_at_a_stage_of_lambdas(
     browser: Browser,
@@ -580,6 +641,12 @@ def paste(page: Page, selector: str, text: str) -> None:
     }})()""")
 
 
+def best_label(printed: str) -> str:
+    """The label that a snippet printed first: in JSON, or as `score:index:label`."""
+    classes = re.search(r"b'[\d.e-]+:\d+:(.*?)'", printed)
+    return classes[1] if classes else str(json.loads(printed)["predictions"][0]["label"])
+
+
 def run_snippet(page: Page, language: str, folder: Path) -> str:
     """Runs what the page shows in a file's folder; gives what it printed."""
     code: str = page.run(f"document.getElementById('snippet-{language}').textContent")
@@ -597,6 +664,11 @@ def run_snippet(page: Page, language: str, folder: Path) -> str:
     return done.stdout
 
 
+def start_repository(start_server: Callable[..., Any], folder: Path) -> str:
+    """The address of a server that has several models."""
+    return str(start_server(folder, **read_config(folder / "function.toml").environment()).url)
+
+
 def copy_wine(target: Path) -> Path:
     shutil.copytree(WINE / "model", target / "model")
     shutil.copy(WINE / "app.py", target)
@@ -608,76 +680,3 @@ def change_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> N
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
-
-
-def function_of(name: str, folder: Path) -> Path:
-    """A function that serves a model of the corpus, its golden input all zeros."""
-    model = (MODELS / f"{name}.tflite").read_bytes()
-    interpreter = create_interpreter(model, "litert-c")
-    inputs, outputs = [*interpreter.inputs.values()], [*interpreter.outputs.values()]
-    zeros = {spec.name: bytes(spec.size_bytes) for spec in inputs}
-    answer = interpreter.invoke(zeros)
-    manifest = Manifest(
-        name=name,
-        version="1",
-        sha256=hashlib.sha256(model).hexdigest(),
-        size_bytes=len(model),
-        scheme="float32",
-        inputs=inputs,
-        outputs=outputs,
-        preprocessing=Preprocessing("tensor"),
-        postprocessing=Postprocessing(),
-        golden=Golden("golden.bin.zlib", [answer[spec.name] for spec in outputs]),
-        provenance={},
-    )
-    (folder / "model").mkdir(parents=True)
-    Artifact(manifest, model, list(zeros.values())).save(folder / "model")
-    (folder / "app.py").write_text(APP)
-    return folder
-
-
-@contextlib.contextmanager
-def serve_stage(function: Function, lambda_context: Callable[[], Any]) -> Iterator[str]:
-    """An HTTP API's stage `prod`: hands requests to a Lambda handler as the gateway does."""
-
-    class Gateway(http.server.BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            path, _, query = self.path.partition("?")
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            if len(body) > GATEWAY_BYTES:
-                self.send(413, {"content-type": "application/json"}, GATEWAY_REFUSAL)
-                return
-            http = {"method": self.command, "path": path, "sourceIp": "192.0.2.1"}
-            event = {
-                "version": "2.0",
-                "rawPath": path,
-                "rawQueryString": query,
-                "headers": {name.lower(): each for name, each in self.headers.items()},
-                "requestContext": {"stage": "prod", "http": http},
-                "body": base64.b64encode(body).decode(),
-                "isBase64Encoded": True,
-            }
-            answer: Any = function(event, lambda_context())
-            content = answer["body"].encode()
-            if answer["isBase64Encoded"]:
-                content = base64.b64decode(content)
-            self.send(answer["statusCode"], answer["headers"], content)
-
-        def send(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()

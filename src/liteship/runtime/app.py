@@ -64,7 +64,7 @@ def _openapi(function: Function, app: FastAPI) -> dict[str, Any]:
     """
     document = FastAPI.openapi(app)
     try:
-        predictor = function.require_predictor()
+        predictor = function.predictor_for()
     except NotReadyError:
         return document
     return describe(document, all_routes(), predictor)

@@ -70,6 +70,7 @@ class Pipeline:
 
     Attributes:
         manifest: To callers it is one model: with the inputs of the first and the outputs of the last.
+        takes_tensors: Whether protocols of tensors can ask it: steps in Python take bodies.
 
     Raises:
         NotReadyError: `pipeline-invalid` if a model cannot follow the one before.
@@ -85,7 +86,7 @@ class Pipeline:
         max_pixels: int,
     ) -> None:
         self._stages = stages
-        self._takes_bodies = any(code is not None for code, _ in stages)
+        self.takes_tensors = all(code is None for code, _ in stages)
         self._first, self._last = stages[0][1], stages[-1][1]
         self._max_batch = max_batch
         self._max_pixels = max_pixels
@@ -107,7 +108,7 @@ class Pipeline:
         Raises:
             InputError: The body is not what the first step takes, or a step in Python says so.
         """
-        is_list = self._takes_bodies
+        is_list = not self.takes_tensors
 
         def start() -> list[_Item]:
             nonlocal is_list
@@ -174,7 +175,7 @@ class Pipeline:
         return [hook for hook, models in ends.items() if any(hook in each.hooks for each in models)]
 
     def _require_models_alone(self) -> None:
-        if self._takes_bodies:
+        if not self.takes_tensors:
             raise UnsupportedMediaError(
                 "pipeline-bodies",
                 f"pipeline {self.manifest.name} has steps in Python, which take no tensors",
@@ -187,7 +188,7 @@ class Pipeline:
         self, body: bytes, content_type: str, prepared: Sequence[Mapping[str, bytes]]
     ) -> list[_Item]:
         items = [_Item(body, content_type, each) for each in prepared]
-        if self._takes_bodies and len(items) > 1:  # whose parts no step in Python could tell apart
+        if not self.takes_tensors and len(items) > 1:  # whose parts no step in Python could tell apart
             raise InputError(
                 "pipeline-items",
                 f"pipeline {self.manifest.name} has steps in Python, which take one item a request",

@@ -90,6 +90,9 @@ class Predictor:
         postprocess: Replaces the manifest's postprocessing.
     """
 
+    takes_tensors = True
+    """Whether protocols of tensors can ask it."""
+
     def __init__(
         self,
         artifact: Artifact,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 from tests.conftest import DIGITS, ROOT
-from tests.integration.protocols.artifacts import function_of
+from tests.corpus import function_of
 
 from liteship import Function
 from liteship.runtime.http import Request
@@ -49,7 +49,8 @@ def digits() -> Function:
 
 @pytest.fixture(scope="module", params=["pair-float32", "pair-int8"])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Function:
-    return function_of(request.param, tmp_path_factory.mktemp(request.param))
+    app = function_of(request.param, tmp_path_factory.mktemp(request.param))
+    return Function(str(app), environ={})
 
 
 def test_rows_and_columns_of_wines_are_the_scores_of_predict(wine: Function) -> None:
@@ -123,7 +124,7 @@ def test_several_inputs_and_outputs_by_name(pair: Function) -> None:
 
 
 def test_whole_numbers_and_booleans_stay_what_they_are(tmp_path: Path) -> None:
-    function = function_of("dtypes", tmp_path)
+    function = Function(str(function_of("dtypes", tmp_path)), environ={})
     instance = {
         "narrow": [1, 2, -3],
         "wide": [2**53, 7, -8],
@@ -141,7 +142,7 @@ def test_whole_numbers_and_booleans_stay_what_they_are(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_batch_takes_its_own_shape(tmp_path: Path) -> None:
-    function = function_of("scalar-float32", tmp_path)
+    function = Function(str(function_of("scalar-float32", tmp_path)), environ={})
     path = "/v1/models/scalar-float32:predict"
     features = [[index / 32 for index in range(32)]]
     outputs = ask(function, path, {"inputs": features})["outputs"]

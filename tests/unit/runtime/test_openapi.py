@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
+from array import array
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from PIL import Image
 from tests.conftest import ROOT
 
 from liteship import Function
 from liteship.artifact.parts import Postprocessing
 from liteship.artifact.tensors import TensorSpec
 from liteship.runtime import openapi
+from liteship.runtime.codecs.json_form import FLOAT32_MAX
 from liteship.runtime.http import QUESTION, WORK, Response, Route
-from liteship.runtime.openapi import examples, native, open_inference, parts, tf_serving
+from liteship.runtime.openapi import native, open_inference, parts, tf_serving
 from liteship.runtime.predictor import Predictor
+from liteship.runtime.protocols.tf_serving_tensors import decode
 from liteship.runtime.routes import all_routes
 
 if TYPE_CHECKING:
@@ -218,8 +217,8 @@ def test_hooks_take_and_give_what_they_want() -> None:
         (TensorSpec("x", "uint8", (1,)), 0, 255),
         (TensorSpec("x", "int16", (1,)), -32768, 32767),
         (TensorSpec("x", "int64", (1,)), -(2**63), 2**63 - 1),
-        (TensorSpec("x", "float32", (1,)), -parts.FLOAT32_MAX, parts.FLOAT32_MAX),
-        (TensorSpec("x", "int8", (1,), 0.5, 3), -parts.FLOAT32_MAX, parts.FLOAT32_MAX),
+        (TensorSpec("x", "float32", (1,)), -FLOAT32_MAX, FLOAT32_MAX),
+        (TensorSpec("x", "int8", (1,), 0.5, 3), -FLOAT32_MAX, FLOAT32_MAX),
     ],
 )
 def test_numbers_have_the_range_of_their_dtype(spec: TensorSpec, least: float, greatest: float) -> None:
@@ -234,51 +233,49 @@ def test_other_numbers_have_no_range() -> None:
     assert parts.output_element(TensorSpec("x", "float32", (1,))) == {"type": "number"}
 
 
-def test_the_example_picture_is_the_golden_input() -> None:
-    predictor = load("digits")
-    text = examples.golden_picture(predictor.artifact)
-    assert text is not None
-    with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
-        assert (picture.format, picture.mode, picture.size) == ("PNG", "L", (8, 8))
-    (item,) = predictor.prepare(base64.b64decode(text), "image/png")
-    assert item["image"] == predictor.artifact.golden_inputs[0]
-
-
-def test_a_large_picture_is_made_small_and_keeps_its_colours() -> None:
-    predictor = load("shapes")
-    artifact = predictor.artifact
-    text = examples.golden_picture(artifact)
-    assert text is not None
-    with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
-        pixels = np.asarray(picture).astype(float)
-        assert (picture.mode, picture.size) == ("RGB", (32, 32))
-    spec = artifact.manifest.inputs[0]
-    golden = np.frombuffer(artifact.golden_inputs[0], np.int8).reshape(224, 224, 3)
-    means = artifact.manifest.preprocessing.mean
-    blue_green_red = (golden[::7, ::7].astype(float) - spec.zero_point) * spec.scale + means
-    assert np.abs(pixels - np.clip(blue_green_red[..., ::-1], 0, 255)).max() <= 0.5
-
-
-def test_numbers_of_an_example_give_the_same_tensor_again() -> None:
-    predictor = load("digits")
-    lists = examples.golden_lists(predictor.artifact)
-    body = json.dumps({"inputs": lists}).encode()
-    (item,) = predictor.prepare(body, "application/json")
-    assert item["image"] == predictor.artifact.golden_inputs[0]
-
-
 def test_long_tensors_are_no_example() -> None:
     predictor = load("shapes")
-    assert examples.golden_lists(predictor.artifact) is None
     for path in ("/predict", "/v1/models/{name}:predict", "/v2/models/{name}/infer"):
         content = body_of(describe(predictor), path)["application/json"]
         assert content["examples"].keys() == {"picture"}
     assert len(json.dumps(describe(predictor))) < 60_000
 
 
-def test_lists_of_no_dimension_are_a_number() -> None:
-    assert json.dumps(examples.fold([1.0], ())) == "1.0"
-    assert json.dumps(examples.fold([1.0, 2.0], (2, 1))) == "[[1.0], [2.0]]"
+@pytest.mark.parametrize("path", ["/predict", "/v1/models/{name}:predict", "/v2/models/{name}/infer"])
+def test_where_code_of_ones_own_reads_bodies_there_is_no_example(path: str) -> None:
+    predictor = Predictor(load("wine").artifact, preprocess=lambda _body, _type: {})
+    for content in body_of(describe(predictor), path).values():
+        assert not content.get("examples")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "instances"),
+    [
+        ([[2, 1]], [[3]], [[1.0], [2.0]]),
+        ([[2], [2, 1]], [[3]], [{"0": 1.0, "1": [1.0]}, {"0": 2.0, "1": [2.0]}]),
+        ([[2], [3]], [[3]], None),
+        ([[2]], [[3], [4]], None),
+        ([[]], [[3]], None),
+        ([[2]], [[]], None),
+    ],
+)
+def test_row_form_is_an_example_where_it_can_say_it(
+    inputs: list[list[int]], outputs: list[list[int]], instances: object
+) -> None:
+    predictor = load("wine")
+    specs = tuple(TensorSpec(str(index), "float32", each) for index, each in enumerate(inputs))
+    predictor.manifest.inputs = specs
+    predictor.manifest.outputs = tuple(TensorSpec("y", "float32", each) for each in outputs)
+    golden = [array("f", range(1, spec.elements + 1)).tobytes() for spec in specs]
+    predictor.artifact.golden_inputs[:] = golden
+    examples = tf_serving._examples(predictor)
+    assert examples.get("tensor", {"value": {"instances": None}})["value"]["instances"] == instances
+    content = {"inputs": examples["columns"]["value"]["inputs"]}
+    (item,) = decode(content, predictor.manifest, 1, 1)
+    assert list(item.values()) == golden
+    if instances is not None:
+        (item,) = decode({"instances": instances}, predictor.manifest, 1, 1)
+        assert list(item.values()) == golden
 
 
 def test_paths_name_what_is_served() -> None:

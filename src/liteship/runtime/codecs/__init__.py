@@ -8,7 +8,7 @@ from liteship.errors import InputError, PayloadTooLargeError, UnsupportedMediaEr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
     from liteship.artifact.manifest import Manifest
@@ -105,6 +105,26 @@ def require_batch_size(size: int, max_batch: int) -> None:
             received=str(size),
             hint="divide it into several requests",
         )
+
+
+def require_one_size(sizes: Mapping[str, int], max_batch: int) -> int:
+    """How many items a request holds, from how many each input has.
+
+    Raises:
+        InputError: `batch-sizes` unless each has as many, or `batch-empty`.
+        PayloadTooLargeError: `batch-too-large`.
+    """
+    if len(set(sizes.values())) != 1:
+        raise InputError(
+            "batch-sizes",
+            "the inputs hold different numbers of items",
+            expected="the same first dimension everywhere",
+            received=", ".join(f"{name}: {size}" for name, size in sizes.items()),
+            hint="send as many items in each input",
+        )
+    size = next(iter(sizes.values()))
+    require_batch_size(size, max_batch)
+    return size
 
 
 def each_item(items: Sequence[Item], decode_item: Callable[[Item], Decoded]) -> Iterator[Decoded]:

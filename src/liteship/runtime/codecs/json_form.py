@@ -96,13 +96,19 @@ def encode_tensor(value: object, spec: TensorSpec) -> bytes:
     """Turns nested lists of real numbers into a tensor's bytes, quantized where the tensor is.
 
     Args:
-        value: Nested lists of the tensor's shape, the batch dimension of 1 optional.
+        value: Nested lists of one of `item_shapes`.
         spec: The tensor.
 
     Raises:
         InputError: `tensor-shape`, `tensor-value` or `json-not-finite`.
     """
-    return _encode(value, spec, spec.item_shape, spec.item_shape[1:])
+    return _encode(value, spec, *item_shapes(spec))
+
+
+def item_shapes(spec: TensorSpec) -> list[tuple[int, ...]]:
+    """The shapes that one item may be sent in: the tensor's, and without a first dimension of 1."""
+    shape = spec.item_shape
+    return [shape, shape[1:]] if shape[:1] == (1,) else [shape]
 
 
 def encode_items(value: object, spec: TensorSpec) -> list[bytes]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 
 from liteship.errors import InputError
-from liteship.runtime.codecs import Listed, each_item, require_batch_size
+from liteship.runtime.codecs import Listed, each_item, require_batch_size, require_one_size
 from liteship.runtime.codecs.json_form import (
     describe,
     encode_items,
@@ -76,16 +76,7 @@ def encode_inputs(
     if not manifest.is_batched:
         return [{spec.name: encode_tensor(inputs[spec.name], spec) for spec in manifest.inputs}]
     batches = {spec.name: encode_items(inputs[spec.name], spec) for spec in manifest.inputs}
-    sizes = {name: len(batch) for name, batch in batches.items()}
-    if len(set(sizes.values())) != 1:
-        raise InputError(
-            "batch-sizes",
-            "the inputs hold different numbers of items",
-            expected="the same first dimension everywhere",
-            received=", ".join(f"{name}: {size}" for name, size in sizes.items()),
-            hint=_HINT,
-        )
-    require_batch_size(min(sizes.values()), max_batch)
+    require_one_size({name: len(batch) for name, batch in batches.items()}, max_batch)
     return [dict(zip(batches, item, strict=True)) for item in zip(*batches.values(), strict=True)]
 
 

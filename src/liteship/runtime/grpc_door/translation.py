@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import struct
 
 from liteship.errors import InputError
 from liteship.runtime.grpc_door.messages import CLASSES
 from liteship.runtime.http import encode_json
+from liteship.runtime.protocols.oip_binary import HEADER, pack_strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ _CONTENTS = {
     "BYTES": "bytes_contents",
 }
 """Where a tensor's elements are, unless they are raw."""
-
-LENGTH_HEADER = "inference-header-content-length"
 
 
 def to_rest(call: Any) -> tuple[dict[str, str], bytes]:
@@ -64,7 +62,7 @@ def to_rest(call: Any) -> tuple[dict[str, str], bytes]:
         elements = list(getattr(tensor.contents, _CONTENTS.get(tensor.datatype, "fp32_contents")))
         packed = raw[position] if raw else None
         if packed is None and tensor.datatype == "BYTES":
-            packed = b"".join(struct.pack("<I", len(each)) + each for each in elements)
+            packed = pack_strings(elements)
         if packed is None:
             content["data"] = elements
         else:
@@ -82,12 +80,12 @@ def to_rest(call: Any) -> tuple[dict[str, str], bytes]:
             {"name": each.name, "parameters": _parameters(each.parameters)} for each in call.outputs
         ]
     head = _encode(request)
-    return {LENGTH_HEADER: str(len(head))}, b"".join([head, *tail])
+    return {HEADER: str(len(head))}, b"".join([head, *tail])
 
 
 def from_rest(response: Response) -> Any:
     """The `ModelInferResponse` that says what a REST response with binary tensors says."""
-    length = int(response.headers.get(LENGTH_HEADER, len(response.body)))
+    length = int(response.headers.get(HEADER, len(response.body)))
     content = json.loads(response.body[:length])
     offset, raw, outputs = length, [], []
     for tensor in content["outputs"]:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from liteship.artifact.manifest import Manifest
     from liteship.runtime.http import Route
     from liteship.runtime.openapi.parts import Json
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Predictor
 
-    Describe = Callable[[Predictor], Json]
+    Describe = Callable[[Predictor | Pipeline], Json]
 
 OPERATIONS: dict[tuple[str, str], Describe | None] = {
     **native.OPERATIONS,
@@ -41,13 +42,13 @@ def described_as(route: Route) -> tuple[str, str]:
     return route.method, template
 
 
-def describe(document: Json, routes: Iterable[Route], predictor: Predictor) -> Json:
+def describe(document: Json, routes: Iterable[Route], predictor: Predictor | Pipeline) -> Json:
     """The OpenAPI document of one model.
 
     Args:
         document: What FastAPI says of the other routes; stays as it is.
         routes: To be described.
-        predictor: The model.
+        predictor: The model, or the pipeline.
     """
     paths = {path: dict(operations) for path, operations in document.get("paths", {}).items()}
     for route in routes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from liteship.runtime.codecs import BINARY_TYPE, CSV_TYPE, takes_rows
+from liteship.runtime.codecs import BINARY_TYPE, CSV_TYPE, FORM_TYPE, JSON_TYPE, takes_rows
 from liteship.runtime.codecs.image import FORMATS
-from liteship.runtime.openapi.examples import golden_lists, golden_numbers, golden_picture
+from liteship.runtime.examples import example_lists, example_numbers, example_picture
 from liteship.runtime.openapi.parts import (
-    JSON_TYPE,
+    MOST_ELEMENTS,
+    MOST_PIXELS,
     array_of,
     batch_of_lists,
     encoded_picture,
@@ -19,11 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.artifact.manifest import Manifest
     from liteship.runtime.openapi.parts import Json
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Predictor
 
 _TAG = "liteship"
-
-FORM_TYPE = "multipart/form-data"
 
 WHICH = [
     {"name": name, "in": "query", "description": description, "schema": {"type": "string"}}
@@ -50,8 +50,8 @@ _SERVER_TIMING = {
 }
 
 
-def _predict(predictor: Predictor) -> Json:
-    own_form = "preprocess" in predictor.hooks
+def _predict(predictor: Predictor | Pipeline) -> Json:
+    own_form = predictor.example is None
     return {
         "tags": [_TAG],
         "parameters": [_TOP, *WHICH],
@@ -63,7 +63,7 @@ def _predict(predictor: Predictor) -> Json:
     }
 
 
-def _bodies(predictor: Predictor) -> Json:
+def _bodies(predictor: Predictor | Pipeline) -> Json:
     """What `/predict` reads, by content type."""
     manifest = predictor.manifest
     size_bytes = sum(spec.size_bytes for spec in manifest.inputs)
@@ -72,8 +72,8 @@ def _bodies(predictor: Predictor) -> Json:
     if manifest.preprocessing.kind == "image":
         bodies |= {media_type: {"schema": _binary("The file.")} for media_type in FORMATS}
     if takes_rows(manifest):
-        numbers = golden_numbers(predictor.artifact) or {}
-        row = ",".join(f"{value:.9g}" for values in numbers.values() for value in values)
+        numbers = example_numbers(predictor, MOST_ELEMENTS) or {}
+        row = ",".join(str(value) for values in numbers.values() for value in values)
         width = manifest.inputs[0].elements
         schema = {
             "type": "string",
@@ -100,8 +100,8 @@ def _binary(description: str) -> Json:
     return {"type": "string", "format": "binary", "description": description}
 
 
-def _json(predictor: Predictor) -> Json:
-    manifest, artifact = predictor.manifest, predictor.artifact
+def _json(predictor: Predictor | Pipeline) -> Json:
+    manifest = predictor.manifest
     tensors = {
         spec.name: {"description": f"Real numbers; {spec}.", **batch_of_lists(spec, manifest)}
         for spec in manifest.inputs
@@ -114,19 +114,19 @@ def _json(predictor: Predictor) -> Json:
     if manifest.preprocessing.kind == "image":
         most = {} if manifest.is_batched else {"maxItems": 1}
         forms |= {"image": encoded_picture(), "images": array_of(encoded_picture(), 1) | most}
-        examples["picture"] = {"value": {"image": {"b64": golden_picture(artifact)}}}
+        examples["picture"] = {"value": {"image": {"b64": example_picture(predictor, MOST_PIXELS)}}}
     schema = {
         "type": "object",
         "properties": forms,
         "oneOf": [{"required": [form]} for form in forms],
     }
-    numbers = golden_lists(artifact)
-    if numbers is not None:
-        examples["tensor"] = {"value": {"inputs": numbers}}
+    lists = example_lists(predictor, MOST_ELEMENTS)
+    if lists is not None:
+        examples["tensor"] = {"value": {"inputs": lists}}
     return {"schema": schema} | ({"examples": examples} if examples else {})
 
 
-def _answer(predictor: Predictor) -> Json:
+def _answer(predictor: Predictor | Pipeline) -> Json:
     """What `/predict` answers: one item's fields, or those of several in `results`."""
     manifest = predictor.manifest
     identity = {
@@ -137,6 +137,8 @@ def _answer(predictor: Predictor) -> Json:
         return object_of(identity)
     item = _labels(manifest) if manifest.postprocessing.labels else _outputs(manifest)
     one = object_of(item | identity)
+    if not predictor.takes_tensors:  # steps in Python give as many as they find
+        return object_of({"results": array_of(object_of(item), 0)} | identity)
     if not manifest.is_batched:
         return one
     return {"anyOf": [one, object_of({"results": array_of(object_of(item), 1)} | identity)]}
@@ -167,7 +169,7 @@ def _outputs(manifest: Manifest) -> Json:
     return {"outputs": {"type": "array", "prefixItems": tensors, "minItems": count, "maxItems": count}}
 
 
-def _model(_predictor: Predictor) -> Json:
+def _model(_predictor: Predictor | Pipeline) -> Json:
     schema = object_of(
         {
             "schema": {"type": "integer"},
@@ -186,17 +188,17 @@ def _model(_predictor: Predictor) -> Json:
     return {"tags": [_TAG], "parameters": WHICH, "responses": responses(schema, 400, 404, 503)}
 
 
-def _example(_predictor: Predictor) -> Json:
+def _example(_predictor: Predictor | Pipeline) -> Json:
     forms = {"inputs": {"type": "object"}, "image": object_of({"b64": {"type": "string"}})}
     schema = object_of(forms, optional=tuple(forms)) | {"minProperties": 1}
     return {"tags": [_TAG], "parameters": WHICH, "responses": responses(schema, 400, 404, 503)}
 
 
-def _live(_predictor: Predictor) -> Json:
+def _live(_predictor: Predictor | Pipeline) -> Json:
     return {"tags": [_TAG], "responses": responses(object_of({"live": {"const": True}}))}
 
 
-def _ready(predictor: Predictor) -> Json:
+def _ready(predictor: Predictor | Pipeline) -> Json:
     manifest = predictor.manifest
     schema = object_of(
         {

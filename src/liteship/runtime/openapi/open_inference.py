@@ -5,9 +5,16 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 
 from __future__ import annotations
 
-from liteship.runtime.codecs import BINARY_TYPE
-from liteship.runtime.openapi.examples import golden_numbers, golden_picture
-from liteship.runtime.openapi.parts import JSON_TYPE, array_of, object_of, responses
+from liteship.runtime.codecs import BINARY_TYPE, JSON_TYPE
+from liteship.runtime.examples import example_numbers, example_picture
+from liteship.runtime.openapi.parts import MOST_ELEMENTS, MOST_PIXELS, array_of, object_of, responses
+from liteship.runtime.protocols.oip_binary import HEADER
+from liteship.runtime.protocols.oip_tensors import (
+    DATATYPES,
+    accepted_datatypes,
+    datatype_of,
+    outer_shape,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,37 +23,22 @@ if TYPE_CHECKING:
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.openapi.parts import Json
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Predictor
 
 _TAG = "Open Inference Protocol"
 
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float32": "FP32",
-    "float64": "FP64",
-}
-"""The protocol's name of each dtype; a quantized tensor is `FP32`, the real numbers it stands for."""
-
 _PARAMETERS: Json = {"type": ["object", "null"], "description": "See the protocol and its extensions."}
 
-
 _HEADER = {
-    "name": "inference-header-content-length",
+    "name": HEADER,
     "in": "header",
     "description": "Length of the JSON in bytes, where tensors follow it: the binary tensor extension.",
     "schema": {"type": "integer", "minimum": 0},
 }
 
 
-def _infer(predictor: Predictor) -> Json:
+def _infer(predictor: Predictor | Pipeline) -> Json:
     manifest = predictor.manifest
     count = len(manifest.inputs)
     wanted = array_of(_output_wanted(manifest), 0, len(manifest.outputs))
@@ -74,7 +66,7 @@ def _infer(predictor: Predictor) -> Json:
             "type": "string",
             "format": "binary",
             "description": "JSON as above, then the tensors' bytes in order; the header "
-            "`inference-header-content-length` is the length of the JSON.",
+            f"`{HEADER}` is the length of the JSON.",
         }
     }
     return {
@@ -92,11 +84,7 @@ def _infer(predictor: Predictor) -> Json:
 
 
 def _input(manifest: Manifest) -> Json:
-    datatypes = {DATATYPES[spec.dtype] for spec in manifest.inputs}
-    if any(spec.is_quantized or spec.dtype.startswith("float") for spec in manifest.inputs):
-        datatypes |= {"FP16", "FP32", "FP64"}
-    if manifest.preprocessing.kind == "image":
-        datatypes.add("BYTES")
+    datatypes = {each for spec in manifest.inputs for each in accepted_datatypes(spec, manifest)}
     schema = object_of(
         {
             "name": {"enum": [spec.name for spec in manifest.inputs]},
@@ -107,7 +95,7 @@ def _input(manifest: Manifest) -> Json:
         },
         optional=("parameters", "data"),
     )
-    return schema | {"description": _sentences(manifest.inputs)}
+    return schema | {"description": _sentences(manifest.inputs, manifest)}
 
 
 def _output_wanted(manifest: Manifest) -> Json:
@@ -126,41 +114,41 @@ def _output(manifest: Manifest) -> Json:
         },
         optional=("parameters", "data"),
     )
-    return schema | {"description": _sentences(manifest.outputs)}
+    return schema | {"description": _sentences(manifest.outputs, manifest)}
 
 
-def _sentences(specs: Iterable[TensorSpec]) -> str:
-    tensors = ", ".join(f"{spec.name} {_datatype(spec)} {list(spec.shape)}" for spec in specs)
-    return f"The model's: {tensors}; -1 is the number of items."
+def _sentences(specs: Iterable[TensorSpec], manifest: Manifest) -> str:
+    tensors = ", ".join(
+        f"{spec.name} {datatype_of(spec)} {outer_shape(spec, manifest)}" for spec in specs
+    )
+    return f"The model's: {tensors}" + "; -1 is the number of items." * manifest.is_batched
 
 
-def _datatype(spec: TensorSpec) -> str:
-    return "FP32" if spec.is_quantized else DATATYPES[spec.dtype]
-
-
-def _examples(predictor: Predictor) -> Json:
-    manifest, artifact = predictor.manifest, predictor.artifact
+def _examples(predictor: Predictor | Pipeline) -> Json:
+    manifest = predictor.manifest
     examples: Json = {}
-    numbers = golden_numbers(artifact)
+    if not predictor.takes_tensors:
+        return examples
+    numbers = example_numbers(predictor, MOST_ELEMENTS)
     if numbers is not None:
         inputs = [
             {
                 "name": spec.name,
                 "shape": list(spec.item_shape),
-                "datatype": _datatype(spec),
+                "datatype": datatype_of(spec),
                 "data": numbers[spec.name],
             }
             for spec in manifest.inputs
         ]
         examples["tensor"] = {"value": {"id": "1", "inputs": inputs}}
-    picture = golden_picture(artifact)
+    picture = example_picture(predictor, MOST_PIXELS)
     if picture is not None:
         tensor = {"name": manifest.inputs[0].name, "shape": [1], "datatype": "BYTES", "data": [picture]}
         examples["picture"] = {"value": {"id": "1", "inputs": [tensor]}}
     return examples
 
 
-def _server(_predictor: Predictor) -> Json:
+def _server(_predictor: Predictor | Pipeline) -> Json:
     schema = object_of(
         {
             "name": {"type": "string"},
@@ -171,22 +159,22 @@ def _server(_predictor: Predictor) -> Json:
     return {"tags": [_TAG], "responses": responses(schema, 400)}
 
 
-def _model(predictor: Predictor) -> Json:
+def _model(predictor: Predictor | Pipeline) -> Json:
     manifest = predictor.manifest
     schema = object_of(
         {
             "name": {"type": "string", "example": manifest.name},
             "versions": array_of({"type": "string"}, 0),
             "platform": {"type": "string"},
-            "inputs": _tensors(manifest.inputs),
-            "outputs": _tensors(manifest.outputs),
+            "inputs": _tensors(manifest.inputs, manifest),
+            "outputs": _tensors(manifest.outputs, manifest),
         },
         optional=("versions",),
     )
     return {"tags": [_TAG], "responses": responses(schema, 400, 404, 503)}
 
 
-def _tensors(specs: Iterable[TensorSpec]) -> Json:
+def _tensors(specs: Iterable[TensorSpec], manifest: Manifest) -> Json:
     """The metadata of some tensors, with what this model's are as an example."""
     schema = object_of(
         {
@@ -196,20 +184,25 @@ def _tensors(specs: Iterable[TensorSpec]) -> Json:
         }
     )
     example = [
-        {"name": spec.name, "datatype": _datatype(spec), "shape": list(spec.shape)} for spec in specs
+        {
+            "name": spec.name,
+            "datatype": datatype_of(spec),
+            "shape": outer_shape(spec, manifest),
+        }
+        for spec in specs
     ]
     return array_of(schema, 1) | {"example": example}
 
 
-def _health(_predictor: Predictor) -> Json:
+def _health(_predictor: Predictor | Pipeline) -> Json:
     return {"tags": [_TAG], "responses": responses({"type": "object"}, 400, 503)}
 
 
-def _model_ready(_predictor: Predictor) -> Json:
+def _model_ready(_predictor: Predictor | Pipeline) -> Json:
     return {"tags": [_TAG], "responses": responses({"type": "object"}, 400, 404, 503)}
 
 
-def _index(_predictor: Predictor) -> Json:
+def _index(_predictor: Predictor | Pipeline) -> Json:
     entry = object_of(
         {
             "name": {"type": "string"},
@@ -227,7 +220,7 @@ def _index(_predictor: Predictor) -> Json:
     }
 
 
-def _control(_predictor: Predictor) -> Json:
+def _control(_predictor: Predictor | Pipeline) -> Json:
     """Loading and unloading; a 400 where the function does not let callers do it."""
     body = object_of({"parameters": {"type": "object"}}, optional=("parameters",))
     return {

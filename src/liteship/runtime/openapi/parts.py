@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from liteship.quantization import INTEGER_RANGE
+from liteship.quantization import INTEGER_RANGE, ITEM_BYTES
+from liteship.runtime.codecs import JSON_TYPE
+from liteship.runtime.codecs.json_form import FLOAT32_MAX, item_shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,18 +16,11 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-JSON_TYPE = "application/json"
-FLOAT32_MAX = 3.4028234663852886e38
-INTEGER_BITS = {
-    "int8": 8,
-    "uint8": 8,
-    "int16": 16,
-    "uint16": 16,
-    "int32": 32,
-    "uint32": 32,
-    "int64": 64,
-    "uint64": 64,
-}
+MOST_ELEMENTS = 2_000
+"""Of all inputs, in an example made of numbers: more is no longer read."""
+
+MOST_PIXELS = 32
+"""Width and height of a picture in an example; the model resizes it."""
 
 ERRORS = {
     400: "What was sent is not what this model takes.",
@@ -133,9 +128,9 @@ def nested(shape: Sequence[int], element: Json) -> Json:
 
 
 def one_of_lists(spec: TensorSpec) -> Json:
-    """An input tensor of one item, as nested lists; the batch dimension may be left out."""
+    """An input tensor of one item, as nested lists; a first dimension of 1 may be left out."""
     element = input_element(spec)
-    return {"anyOf": [nested(spec.item_shape, element), nested(spec.item_shape[1:], element)]}
+    return {"anyOf": [nested(shape, element) for shape in item_shapes(spec)]}
 
 
 def batch_of_lists(spec: TensorSpec, manifest: Manifest) -> Json:
@@ -159,7 +154,7 @@ def input_element(spec: TensorSpec) -> Json:
     if spec.is_quantized or spec.dtype.startswith("float"):
         bound = {} if spec.dtype == "float64" else {"minimum": -FLOAT32_MAX, "maximum": FLOAT32_MAX}
         return {"type": "number", **bound}
-    bits = INTEGER_BITS[spec.dtype]
+    bits = 8 * ITEM_BYTES[spec.dtype]
     least, greatest = (
         (0, 2**bits - 1) if spec.dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     )

@@ -5,9 +5,11 @@ https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
-from liteship.runtime.openapi.examples import golden_lists, golden_picture
+from liteship.runtime.codecs import JSON_TYPE
+from liteship.runtime.examples import example_lists, example_picture
 from liteship.runtime.openapi.parts import (
-    JSON_TYPE,
+    MOST_ELEMENTS,
+    MOST_PIXELS,
     array_of,
     batch_of_lists,
     encoded_picture,
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.openapi.parts import Json
+    from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Predictor
 
 _TAG = "TensorFlow Serving"
 
 
-def _predict(predictor: Predictor) -> Json:
+def _predict(predictor: Predictor | Pipeline) -> Json:
     manifest = predictor.manifest
     body = {
         "type": "object",
@@ -89,21 +92,30 @@ def _output(spec: TensorSpec, batch: bool) -> Json:
     return array_of(item, 1) if batch else item
 
 
-def _examples(predictor: Predictor) -> Json:
-    artifact = predictor.artifact
+def _examples(predictor: Predictor | Pipeline) -> Json:
     examples: Json = {}
-    lists = golden_lists(artifact)
+    if not predictor.takes_tensors:
+        return examples
+    lists = example_lists(predictor, MOST_ELEMENTS)
     if lists is not None:
-        only = len(lists) == 1
-        examples["tensor"] = {"value": {"instances": [next(iter(lists.values())) if only else lists]}}
-        examples["columns"] = {"value": {"inputs": {name: [each] for name, each in lists.items()}}}
-    picture = golden_picture(artifact)
+        if _has_rows(predictor.manifest):
+            rows = zip(*lists.values(), strict=True)
+            items = [row[0] if len(row) == 1 else dict(zip(lists, row, strict=True)) for row in rows]
+            examples["tensor"] = {"value": {"instances": items}}
+        examples["columns"] = {"value": {"inputs": lists}}
+    picture = example_picture(predictor, MOST_PIXELS)
     if picture is not None:
         examples["picture"] = {"value": {"instances": [{"b64": picture}]}}
     return examples
 
 
-def _status(predictor: Predictor) -> Json:
+def _has_rows(manifest: Manifest) -> bool:
+    """Whether row form can say it: one first dimension of all inputs, and one of all outputs."""
+    firsts = [{spec.item_shape[:1] for spec in specs} for specs in (manifest.inputs, manifest.outputs)]
+    return all(len(each) == 1 and () not in each for each in firsts)
+
+
+def _status(predictor: Predictor | Pipeline) -> Json:
     version = object_of(
         {
             "version": {"type": "string", "example": predictor.manifest.version},
@@ -117,7 +129,7 @@ def _status(predictor: Predictor) -> Json:
     return {"tags": [_TAG], "responses": responses(schema, 400, 404, 503)}
 
 
-def _metadata(predictor: Predictor) -> Json:
+def _metadata(predictor: Predictor | Pipeline) -> Json:
     manifest = predictor.manifest
     schema = object_of(
         {
@@ -133,7 +145,7 @@ def _metadata(predictor: Predictor) -> Json:
     return {"tags": [_TAG], "responses": responses(schema, 400, 404, 503)}
 
 
-OPERATIONS: dict[tuple[str, str], Callable[[Predictor], Json] | None] = {
+OPERATIONS: dict[tuple[str, str], Callable[[Predictor | Pipeline], Json] | None] = {
     ("GET", "/v1/models/{name}"): _status,
     ("GET", "/v1/models/{name}/metadata"): _metadata,
     ("POST", "/v1/models/{name}:predict"): _predict,

@@ -10,7 +10,7 @@ from array import array
 from liteship.artifact.tensors import TensorSpec
 from liteship.errors import InputError
 from liteship.quantization import TYPECODES
-from liteship.runtime.codecs import each_item, require_batch_size
+from liteship.runtime.codecs import each_item, require_one_size
 from liteship.runtime.codecs.json_form import (
     FLOAT32_MAX,
     describe,
@@ -109,23 +109,14 @@ def decode_items(
         Each item's input tensors: their bytes by name.
 
     Raises:
-        InputError: `tensor-names`, `tensor-datatype`, `tensor-shape`, `tensor-batch`, `tensor-size`,
+        InputError: `tensor-names`, `tensor-datatype`, `tensor-shape`, `batch-sizes`, `tensor-size`,
             `tensor-value`, `tensor-not-finite`, `json-not-finite`, `base64-invalid`, or what
             `decode_image` raises.
         PayloadTooLargeError: `batch-too-large`.
     """
     by_name = _by_name(inputs, manifest)
     counts = {spec.name: _items_of(by_name[spec.name], spec, manifest) for spec in manifest.inputs}
-    count = counts[manifest.inputs[0].name]
-    if set(counts.values()) != {count}:
-        raise InputError(
-            "tensor-batch",
-            "the inputs hold different numbers of items",
-            expected="one first dimension for all inputs",
-            received=", ".join(f"{name} {items}" for name, items in counts.items()),
-            hint="send as many items in each input",
-        )
-    require_batch_size(count, max_batch)
+    count = require_one_size(counts, max_batch)
     if by_name[manifest.inputs[0].name].datatype == "BYTES":
         from liteship.runtime.codecs.image import decode_image
 

@@ -11,6 +11,7 @@ from liteship.quantization import TYPECODES
 from liteship.runtime.codecs import each_item, require_batch_size
 from liteship.runtime.codecs.json_form import describe, encode_tensor
 from liteship.runtime.codecs.json_request import decode_picture, encode_inputs, require_names
+from liteship.runtime.examples import nest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,11 +131,8 @@ def answer(items: Sequence[Tensors], manifest: Manifest, *, is_row: bool) -> dic
 def _column(items: Sequence[Tensors], spec: TensorSpec) -> object:
     """One output of all items, along the first dimension; a number where the tensor has none."""
     numbers = list(itertools.chain.from_iterable(_numbers(item[spec.name], spec) for item in items))
-    value: list[object] = numbers
     shape = spec.item_shape
-    for size in reversed(shape[1:]):
-        value = [value[start : start + size] for start in range(0, len(value), size)]
-    return value if shape else numbers[0]
+    return nest(numbers, [len(items) * shape[0], *shape[1:]] if shape else [])
 
 
 def _numbers(data: bytes, spec: TensorSpec) -> Sequence[object]:

@@ -132,3 +132,15 @@ def test_items_of_another_shape_are_refused(value: object, expected: str) -> Non
     with pytest.raises(InputError) as raised:
         encode_items(value, TensorSpec("x", "float32", [-1, 2]))
     assert raised.value.reference == expected
+
+
+@pytest.mark.parametrize("shape", [[2, 3], [3], [2, 1]])
+def test_only_a_first_dimension_of_one_may_be_left_out(shape: list[int]) -> None:
+    spec = TensorSpec("x", "float32", shape)
+    values = np.arange(spec.elements, dtype=np.float32).reshape(shape)
+    assert encode_tensor(values.tolist(), spec) == values.tobytes()
+    with pytest.raises(InputError) as caught:
+        encode_tensor(values[0].tolist(), spec)
+    assert caught.value.reference == "tensor-shape"
+    one = TensorSpec("x", "float32", [1, *shape])
+    assert encode_tensor(values.tolist(), one) == values.tobytes()

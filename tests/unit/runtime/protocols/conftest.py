@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.corpus import function_of
 
-from liteship import Artifact, Function
-from liteship.artifact import Golden, Manifest, Postprocessing, Preprocessing
+from liteship import Function
 from liteship.runtime.http import Request, Response
-from liteship.runtime.interpreter import create_interpreter
 from liteship.runtime.routes import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-MODELS = Path(__file__).parents[3] / "data" / "models"
+    from pathlib import Path
 
 
 class Caller:
@@ -54,26 +50,8 @@ def corpus(tmp_path: Path) -> Callable[..., Caller]:
     """Serves a model of `tests/data/models`; its golden input is all zeros."""
 
     def serve(file: str, labels: tuple[str, ...] = (), activation: str = "none") -> Caller:
-        model = (MODELS / f"{file}.tflite").read_bytes()
-        interpreter = create_interpreter(model)
-        inputs, outputs = [*interpreter.inputs.values()], [*interpreter.outputs.values()]
-        golden = [bytes(spec.size_bytes) for spec in inputs]
-        made = interpreter.invoke(dict(zip(interpreter.inputs, golden, strict=True)))
-        manifest = Manifest(
-            name=file,
-            version="3",
-            sha256=hashlib.sha256(model).hexdigest(),
-            size_bytes=len(model),
-            scheme="float32",
-            inputs=inputs,
-            outputs=outputs,
-            preprocessing=Preprocessing("tensor"),
-            postprocessing=Postprocessing(activation, labels),
-            golden=Golden("golden.bin.zlib", [made[spec.name] for spec in outputs]),
-            provenance={},
-        )
-        Artifact(manifest, model, golden).save(tmp_path / file / "model")
-        return Caller(Function(str(tmp_path / file / "app.py"), environ={}))
+        app = function_of(file, tmp_path / file, version="3", labels=labels, activation=activation)
+        return Caller(Function(str(app), environ={}))
 
     return serve
 

@@ -246,7 +246,7 @@ def test_binary_truths_are_0_and_1(corpus: Callable[..., Caller]) -> None:
     assert caller.infer(*inputs, tail=b"\0\1\2")["reference"] == "tensor-value"
     assert caller.infer(*inputs[:3])["reference"] == "tensor-names"
     two = {"name": "flag", "datatype": "BOOL", "shape": [2, 3], "data": [True] * 6}
-    assert caller.infer(*inputs[:3], two)["reference"] == "tensor-batch"
+    assert caller.infer(*inputs[:3], two)["reference"] == "batch-sizes"
 
 
 def test_pictures_as_strings_of_bytes(digits: Caller, digit_png: bytes) -> None:
