@@ -43,7 +43,7 @@ integration-folders:
 integration-files:
 	$(BIN)/pytest tests/integration/test_*.py
 
-e2e: install .tools/sam
+e2e: install .tools/clients .tools/sam
 	$(BIN)/pytest tests/e2e
 
 # PyTorch lives in an environment of its own for its size, ONNX because liteship puts it into one.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests.http_cases import ENVIRON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ TOOLS = ROOT / ".tools" / "sam"
 
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 """What Knative's strictest security context and Lambda's read-only root come down to."""
+
+LIMITS = tuple(f"--env={name}={value}" for name, value in ENVIRON.items())
 
 
 def run(*command: str | Path, stdin: str = "") -> str:
@@ -145,3 +148,22 @@ def start_container() -> Iterator[Callable[..., Container]]:
             return container
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def server(image: str, start_container: Callable[..., Container]) -> Container:
+    """As Knative runs it: the image's own command, nothing writable."""
+    return start_container(image, *LIMITS)
+
+
+@pytest.fixture(scope="session")
+def emulated(image: str, emulator: Path, start_container: Callable[..., Container]) -> Container:
+    """As Lambda runs it: AWS_LAMBDA_RUNTIME_API is set, and /tmp alone is writable."""
+    return start_container(
+        image,
+        *LIMITS,
+        f"--volume={emulator}:/usr/local/bin/aws-lambda-rie:ro",
+        "--tmpfs=/tmp",
+        "--entrypoint=aws-lambda-rie",
+        command=("python3", "-m", "liteship.runtime", "app.handler"),
+    )

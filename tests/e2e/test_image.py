@@ -30,24 +30,6 @@ def event() -> dict[str, Any]:
     return loaded
 
 
-@pytest.fixture(scope="module")
-def server(image: str, start_container: Callable[..., Container]) -> Container:
-    """As Knative runs it: the image's own command, nothing writable."""
-    return start_container(image)
-
-
-@pytest.fixture(scope="module")
-def emulated(image: str, emulator: Path, start_container: Callable[..., Container]) -> Container:
-    """As Lambda runs it: AWS_LAMBDA_RUNTIME_API is set, and /tmp alone is writable."""
-    return start_container(
-        image,
-        f"--volume={emulator}:/usr/local/bin/aws-lambda-rie:ro",
-        "--tmpfs=/tmp",
-        "--entrypoint=aws-lambda-rie",
-        command=("python3", "-m", "liteship.runtime", "app.handler"),
-    )
-
-
 def invoke(container: Container, event: object) -> Any:
     answer = httpx.post(
         f"{container.url}/2015-03-31/functions/function/invocations", json=event, timeout=60
