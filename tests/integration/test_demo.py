@@ -68,6 +68,22 @@ def test_readme_shows_commands() -> None:
     assert len(readme_commands()) >= 4
 
 
+def test_what_is_committed_says_as_much_as_a_new_conversion(
+    steps: list[dict[str, Any]], project: Path
+) -> None:
+    assert steps
+    place = Path("functions", "digits", "model", "model.json")
+    committed, new = (json.loads((root / place).read_text()) for root in (ROOT, project))
+    assert committed.keys() == new.keys()
+    assert keys_of(committed["provenance"]) == keys_of(new["provenance"])
+
+
+def keys_of(value: Any, where: str = "") -> set[str]:
+    if not isinstance(value, dict):
+        return {where}
+    return {key for name, each in value.items() for key in keys_of(each, f"{where}/{name}")}
+
+
 @pytest.mark.parametrize("command", readme_commands())
 def test_readme_commands_run(command: str, steps: list[dict[str, Any]], project: Path) -> None:
     assert steps
