@@ -108,6 +108,10 @@ def test_refusals_have_grpcs_own_codes(told: dict[str, Any], what: str, code: st
     assert words in refused
 
 
+def test_a_refusal_has_its_reference_and_the_callers_request_id(told: dict[str, Any]) -> None:
+    assert told["trailers"] == {"reference": "model-unknown", "x-request-id": "mine"}
+
+
 def test_predictions_are_counted_and_logged(told: dict[str, Any], served: tuple[Any, str]) -> None:
     server, _ = served
     predicted = [line for line in server.log_lines() if line["message"] == "predicted"]

@@ -104,4 +104,9 @@ with triton.InferenceServerClient(question["url"]) as client:
 with grpc.insecure_channel(question["url"]) as channel:
     check = channel.unary_unary("/grpc.health.v1.Health/Check")
     told["health"] = [*check(b"")]
+    metadata_of = channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
+    try:
+        metadata_of(b"\x0a\x04none", metadata=(("x-request-id", "mine"),))  # field 1, the name
+    except grpc.RpcError as error:
+        told["trailers"] = dict(error.trailing_metadata())
 sys.stdout.write(json.dumps(told))
