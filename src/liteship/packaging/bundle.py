@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import liteship
 from liteship.artifact.folder import MANIFEST_FILE, MODEL_FILE
 from liteship.errors import LiteshipError, PackagingError
-from liteship.packaging.pipelines import require_pipelines
+from liteship.packaging.pipelines import TRAINING, require_pipelines
 from liteship.packaging.shipped_models import shipped_models
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ SHIPPED = {".py", ".html"}
 RUNS_AT = "/var/task"
 """Where Lambda unpacks a function, and where the image keeps it: byte code names its source's path
 (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, LAMBDA_TASK_ROOT)."""
-
-TRAINING = "train.py"
-"""The one module of a function that is never shipped."""
 
 EPOCH_S = 315_532_800
 """1980-01-01, the earliest time that a zip file can carry: every file's modification time."""

@@ -6,11 +6,11 @@ Runs on a bare Python, as `liteship.packaging.bundle` does: the code of a step i
 from __future__ import annotations
 
 import symtable
-import tomllib
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from liteship.errors import LiteshipError, PackagingError
+from liteship.packaging.shipped_models import read_settings
 from liteship.runtime.joining import join_problems
 from liteship.runtime.pipeline_steps import CodeStep, declare
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from liteship.artifact.manifest import Manifest
     from liteship.runtime.pipeline_steps import ModelStep
 
-SETTINGS = "function.toml"
-
-TRAINING = "train"
+TRAINING = "train.py"
 """The one module of a function that is never shipped."""
 
 
@@ -38,10 +36,9 @@ def require_pipelines(folder: Path, models: Collection[Manifest]) -> None:
         models: What is shipped with it.
 
     Raises:
-        PackagingError: `pipeline-invalid`, with every problem found.
+        PackagingError: `pipeline-invalid`, with every problem found; `function-toml`.
     """
-    path = folder / SETTINGS
-    content = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content = read_settings(folder)
     own = content.get("name", ""), content.get("version", "")
     problems: list[str] = []
     for name, declaration in declare(content.get("pipelines", {}), problems, own[0]).items():
@@ -64,7 +61,7 @@ def require_pipelines(folder: Path, models: Collection[Manifest]) -> None:
     if problems:
         raise PackagingError(
             "pipeline-invalid",
-            f"the pipelines of {path} cannot answer",
+            f"the pipelines of {folder / 'function.toml'} cannot answer",
             problems=problems,
             hint="correct every line listed; docs/guides/pipelines.md explains the steps",
         )
@@ -72,7 +69,7 @@ def require_pipelines(folder: Path, models: Collection[Manifest]) -> None:
 
 def _require_code(folder: Path, step: CodeStep) -> None:
     path = folder / f"{step.module}.py"
-    if step.module == TRAINING or not path.is_file():
+    if path.name == TRAINING or not path.is_file():
         raise _missing(f"step {step.text}: no module {step.module} is shipped beside app.py")
     try:
         symbols = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec").get_symbols()

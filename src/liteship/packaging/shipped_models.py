@@ -14,6 +14,7 @@ from liteship.runtime.settings import MODEL_FOLDER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
     from liteship.artifact.manifest import Manifest
 
@@ -33,7 +34,7 @@ def shipped_models(function: Path) -> dict[str, Manifest]:
         ArtifactError: The only artifact is missing, damaged or not whole.
         PackagingError: `models-invalid`, with everything that is wrong with several.
     """
-    config = _read_config(function)
+    config = read_settings(function)
     if "models" not in config:
         return {MODEL_FOLDER: Artifact.load(function / MODEL_FOLDER).manifest}
     manifests: dict[str, Manifest] = {}
@@ -58,8 +59,14 @@ def shipped_models(function: Path) -> dict[str, Manifest]:
     return manifests
 
 
-def _read_config(function: Path) -> Mapping[str, object]:
-    """As it stands there: whoever deploys has validated it; on a bare Python nothing can."""
+def read_settings(function: Path) -> dict[str, Any]:
+    """A function's `function.toml`, as it stands there; empty where there is none.
+
+    Whoever deploys has validated it; on a bare Python nothing can.
+
+    Raises:
+        PackagingError: `function-toml`.
+    """
     try:
         return tomllib.loads((function / "function.toml").read_text(encoding="utf-8"))
     except FileNotFoundError:
