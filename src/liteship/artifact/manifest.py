@@ -103,6 +103,15 @@ class Manifest:
         """Whether one request may carry several items: every first dimension is open, or 1."""
         return all(spec.shape and spec.shape[0] in {-1, 1} for spec in (*self.inputs, *self.outputs))
 
+    def outer_shape(self, spec: TensorSpec, items: int = -1) -> list[int]:
+        """A tensor's shape to a caller.
+
+        Args:
+            spec: One of the tensors.
+            items: The first dimension, where a request may hold several.
+        """
+        return [items, *spec.shape[1:]] if self.is_batched else list(spec.item_shape)
+
     def as_dict(self) -> dict[str, object]:
         """JSON-ready fields, in the order a person reads them."""
         return {

@@ -138,15 +138,13 @@ class AsgiApplication:
             request: Its body within `max_body_bytes`, or it is refused.
         """
         if route.kind == HEALTH:
-            return run(route.answer, self._function, request)
+            return await self._run(route, request)
         start = time.perf_counter()
         self._in_flight += 1
         try:
             if route.kind == WORK:
                 self._require_place()
-                response = await self._in_pool(route.answer, request)
-            else:
-                response = run(route.answer, self._function, request)
+            response = await self._run(route, request)
         except NotReadyError as error:
             response = self._refuse(error, request.request_id)
         finally:
@@ -191,10 +189,13 @@ class AsgiApplication:
         query = scope.get("query_string", b"").decode("latin-1")
         request = Request(scope["method"], scope["path"], headers, body, request_id, query)
         request.path_parameters = path_parameters
-        if is_work:
+        return await self._run(route, request)
+
+    async def _run(self, route: Route, request: Request) -> Response:
+        if route.kind == WORK:
             return await self._in_pool(route.answer, request)
         if self.draining and (request.method, request.path) in {READY, READY_V2}:
-            return _shutting_down(request_id)
+            return _shutting_down(request.request_id)
         return run(route.answer, self._function, request)
 
     def _takes_event(self, scope: Scope) -> bool:

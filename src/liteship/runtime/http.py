@@ -51,6 +51,7 @@ class Request:
     """
 
     __slots__ = (
+        "_parameters",
         "body",
         "headers",
         "method",
@@ -78,6 +79,7 @@ class Request:
         self.query = query
         self.path_parameters: Mapping[str, str] = {}
         self.model: tuple[str, str] | None = None
+        self._parameters: Mapping[str, list[str]] | None = None
 
     def parameter(self, name: str) -> str | None:
         """The last value that the query gives this parameter; None where it has none.
@@ -87,10 +89,15 @@ class Request:
         """
         if not self.query:
             return None
+        if self._parameters is None:
+            self._parameters = self._read_query()
+        return self._parameters[name][-1] if name in self._parameters else None
+
+    def _read_query(self) -> Mapping[str, list[str]]:
         from urllib.parse import parse_qs
 
         try:
-            values = parse_qs(self.query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+            return parse_qs(self.query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
         except ValueError as error:
             raise InputError(
                 "query-invalid",
@@ -98,7 +105,6 @@ class Request:
                 expected=f"at most {MOST_PARAMETERS} parameters",
                 hint="send only the parameters that docs/guides/requests.md lists",
             ) from error
-        return values[name][-1] if name in values else None
 
 
 class Response:
@@ -148,8 +154,10 @@ class Route:
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
         """The named parts of a path that this route answers; None for every other request."""
+        if method != self.method:
+            return None
         parts = path.split("/")
-        if method != self.method or len(parts) != len(self._parts):
+        if len(parts) != len(self._parts):
             return None
         named = {}
         for part, expected in zip(parts, self._parts, strict=True):

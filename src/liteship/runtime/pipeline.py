@@ -14,14 +14,13 @@ from liteship.runtime.codecs import Listed, require_batch_size
 from liteship.runtime.joining import hand_over, join_problems, joined_manifest
 from liteship.runtime.pipeline_code import PipelineInput, run_code
 from liteship.runtime.pipeline_steps import CodeStep
-from liteship.runtime.predictor import Inference, Prediction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from liteship.runtime.pipeline_steps import Declaration
-    from liteship.runtime.predictor import Predictor
+    from liteship.runtime.predictor import Inference, Prediction, Predictor
 
     Stage = tuple[CodeStep | None, Predictor]
     """A model, and the step in Python that gives what it is sent; None where a model is before it."""
@@ -119,13 +118,7 @@ class Pipeline:
             return self._as_items(body, content_type, prepared)
 
         inference = self._infer(start)
-        start_s = perf_counter()
-        answers = [self._last.answer(outputs, top) for outputs in inference.outputs]
-        is_one = len(answers) == 1 and not is_list
-        fields: dict[str, object] = answers[0] if is_one else {"results": answers}
-        identity: dict[str, object] = {"model": inference.model, "version": inference.version}
-        inference.timings_ms["postprocess"] = (perf_counter() - start_s) * 1e3
-        return Prediction(fields | identity, inference)
+        return self._last.tell(inference, top, is_list=is_list)
 
     def prepare(self, body: bytes, content_type: str) -> list[dict[str, bytes]]:
         """Each item's input tensors of the first model, as `Predictor.prepare`.
@@ -220,9 +213,7 @@ class Pipeline:
             before = model
         timings_ms = clock.timings_ms | {"invoke": invoke_ms}
         outputs = [dict(item.tensors) for item in items]
-        confidences = self._last.confidences(outputs)
-        manifest = self.manifest
-        return Inference(manifest.name, manifest.version, outputs, timings_ms, confidences)
+        return self._last.conclude(self.manifest, outputs, timings_ms)
 
     def _run_code(
         self, step: CodeStep, items: list[_Item], before: Predictor | None

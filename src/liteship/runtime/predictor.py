@@ -6,12 +6,13 @@ The conversion measures accuracy through this very code, so what is measured is 
 from __future__ import annotations
 
 import math
+from array import array
 from time import perf_counter
 
 from liteship.artifact.folder import Artifact
 from liteship.artifact.tensors import real_numbers
 from liteship.errors import ArtifactError
-from liteship.quantization import sigmoid, softmax
+from liteship.quantization import TYPECODES, sigmoid, softmax
 from liteship.runtime.codecs import Listed, decode, require_batch_size
 from liteship.runtime.interpreter import create_interpreter
 from liteship.runtime.self_test import require_golden_answer
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
+    from liteship.artifact.manifest import Manifest
+    from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.interpreter import Interpreter
 
     Preprocess = Callable[[bytes, str], Mapping[str, bytes]]
@@ -37,26 +40,48 @@ class Inference:
         model: Its name.
         version: Its version.
         outputs: Each item's output tensors: their bytes by name, as the model gives them.
+        numbers: The same as real numbers, row-major.
+        scores: Each item's score of each label; empty where the model does not classify.
         timings_ms: Milliseconds spent in `preprocess` and `invoke`; whoever forms the answer adds
             `postprocess`.
-        confidences: Best score of each item; empty where the model does not classify.
     """
 
-    __slots__ = ("confidences", "model", "outputs", "timings_ms", "version")
+    __slots__ = ("model", "numbers", "outputs", "scores", "timings_ms", "version")
 
     def __init__(
         self,
         model: str,
         version: str,
         outputs: list[dict[str, bytes]],
+        numbers: list[dict[str, list[float]]],
+        scores: list[list[float]],
         timings_ms: dict[str, float],
-        confidences: list[float],
     ) -> None:
         self.model = model
         self.version = version
         self.outputs = outputs
+        self.numbers = numbers
+        self.scores = scores
         self.timings_ms = timings_ms
-        self.confidences = confidences
+
+    @property
+    def confidences(self) -> list[float]:
+        """Best score of each item; empty where the model does not classify."""
+        return [max(each) for each in self.scores]
+
+    def elements(self, spec: TensorSpec) -> list[object]:
+        """An output of all items, row-major, as JSON has it.
+
+        Args:
+            spec: The output.
+
+        Returns:
+            The real numbers that quantized elements stand for; others as they are.
+        """
+        if spec.is_quantized:
+            return [number for item in self.numbers for number in item[spec.name]]
+        values = array(TYPECODES[spec.dtype], b"".join(item[spec.name] for item in self.outputs))
+        return [*map(bool, values)] if spec.dtype == "bool" else [*values]
 
 
 class Prediction:
@@ -146,19 +171,31 @@ class Predictor:
         Raises:
             InputError: The body is not what this model takes.
         """
-        items: list[dict[str, bytes]] = []
+        is_list = False
 
         def prepare() -> list[dict[str, bytes]]:
-            nonlocal items
+            nonlocal is_list
             items = self.prepare(body, content_type)
+            is_list = isinstance(items, Listed)
             return items
 
         inference = self.infer(prepare)
+        return self.tell(inference, top, is_list=is_list)
+
+    def tell(self, inference: Inference, top: int | None, *, is_list: bool) -> Prediction:
+        """The answer to what a caller sent.
+
+        Args:
+            inference: What was made of it; by a pipeline that ends in this model, too.
+            top: As in `predict`.
+            is_list: Whether one item is answered as several are.
+        """
         start = perf_counter()
-        identity: dict[str, object] = {"model": inference.model, "version": inference.version}
-        answers = [self.answer(outputs, top) for outputs in inference.outputs]
-        is_one = len(answers) == 1 and not isinstance(items, Listed)
+        scores = inference.scores or [[]] * len(inference.numbers)
+        answers = [self._answer(*each, top) for each in zip(inference.numbers, scores, strict=True)]
+        is_one = len(answers) == 1 and not is_list
         fields: dict[str, object] = answers[0] if is_one else {"results": answers}
+        identity: dict[str, object] = {"model": inference.model, "version": inference.version}
         inference.timings_ms["postprocess"] = (perf_counter() - start) * 1e3
         return Prediction(fields | identity, inference)
 
@@ -188,9 +225,25 @@ class Predictor:
             "preprocess": (prepared - start) * 1e3,
             "invoke": (perf_counter() - prepared) * 1e3,
         }
-        confidences = self.confidences(outputs)
-        manifest = self.manifest
-        return Inference(manifest.name, manifest.version, outputs, timings_ms, confidences)
+        return self.conclude(self.manifest, outputs, timings_ms)
+
+    def conclude(
+        self, manifest: Manifest, outputs: list[dict[str, bytes]], timings_ms: dict[str, float]
+    ) -> Inference:
+        """What is told of a request's outputs.
+
+        Args:
+            manifest: Of what was asked: this model, or a pipeline that ends in it.
+            outputs: What `run` gives for each item.
+            timings_ms: As `Inference` has them.
+
+        Raises:
+            ArtifactError: `output-not-finite`.
+        """
+        numbers = [self.read(each) for each in outputs]
+        has_labels = bool(self.manifest.postprocessing.labels)
+        scores = [self.scores(each) for each in numbers] if has_labels else []
+        return Inference(manifest.name, manifest.version, outputs, numbers, scores, timings_ms)
 
     def invoke(self, tensors: Mapping[str, bytes]) -> dict[str, list[float]]:
         """Runs the model once.
@@ -258,35 +311,16 @@ class Predictor:
             return softmax(values)
         return sigmoid(values) if activation == "sigmoid" else list(values)
 
-    def confidences(self, outputs: Sequence[Mapping[str, bytes]]) -> list[float]:
-        """Best score of each item; none where the model does not classify.
-
-        Args:
-            outputs: What `run` gives for each item.
-
-        Raises:
-            ArtifactError: `output-not-finite`.
-        """
-        real = [self.read(each) for each in outputs]
-        return [max(self.scores(each)) for each in real] if self.manifest.postprocessing.labels else []
-
     def _borrow(self) -> Interpreter:
         try:
             return self._idle.pop()
         except IndexError:
             return create_interpreter(self.artifact.model, self._backend)
 
-    def answer(self, tensors: Mapping[str, bytes], top: int | None = None) -> dict[str, object]:
-        """One item's fields of the answer, JSON-ready.
-
-        Args:
-            tensors: What `run` gives.
-            top: As in `predict`.
-
-        Raises:
-            ArtifactError: `output-not-finite`.
-        """
-        outputs = self.read(tensors)
+    def _answer(
+        self, outputs: Mapping[str, Sequence[float]], scores: Sequence[float], top: int | None
+    ) -> dict[str, object]:
+        """One item's fields of the answer, JSON-ready."""
         if self._postprocess is not None:
             return self._postprocess(outputs)
         labels = self.manifest.postprocessing.labels
@@ -296,7 +330,6 @@ class Predictor:
                 for spec in self.manifest.outputs
             ]
             return {"outputs": items}
-        scores = self.scores(outputs)
         best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
         predictions = [
             {"label": labels[index], "score": scores[index]}

@@ -109,7 +109,10 @@ def test_equal_scores_keep_the_order_of_the_labels(artifact_folder: Path) -> Non
     predictor = Predictor(
         with_manifest(artifact, postprocessing=Postprocessing("none", list("abcdefghij"), top_k=10))
     )
-    fields = predictor.answer({artifact.manifest.outputs[0].name: bytes(10)})
+    inference = predictor.conclude(
+        predictor.manifest, [{artifact.manifest.outputs[0].name: bytes(10)}], {}
+    )
+    fields = predictor.tell(inference, None, is_list=False).fields
     predictions: Any = fields["predictions"]
     assert [each["label"] for each in predictions] == list("abcdefghij")
 

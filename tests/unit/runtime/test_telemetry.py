@@ -166,7 +166,7 @@ import types
 from liteship.runtime.predictor import Inference
 from app import handler
 timings = {"preprocess": 1.0, "invoke": 1.0, "postprocess": 1.0}
-inference = Inference("m", "1", [{}], timings, [])
+inference = Inference("m", "1", [{}], [{}], [], timings)
 handler.telemetry.wrap(lambda event, context: handler.telemetry.predicted(inference))(
     {}, types.SimpleNamespace(
         aws_request_id="r", function_name="f", memory_limit_in_mb="512", invoked_function_arn="a"

@@ -108,9 +108,21 @@ def _decode_pictures(
             received=describe(value),
             hint='send one picture as {"image": {"b64": "…"}}',
         )
-    require_batch_size(len(value), max_batch)
-    most = max_pixels // len(value)
-    return Listed(each_item(value, lambda picture: decode_picture(picture, manifest, most)))
+    return Listed(decode_pictures(value, manifest, max_pixels, max_batch))
+
+
+def decode_pictures(
+    pictures: list[object], manifest: Manifest, max_pixels: int, max_batch: int
+) -> list[dict[str, bytes]]:
+    """The input tensors of pictures in a list, which share the pixels that one may have.
+
+    Raises:
+        InputError: `batch-empty`, or as `decode_picture`; of several it says which.
+        PayloadTooLargeError: `batch-too-large`.
+    """
+    require_batch_size(len(pictures), max_batch)
+    most_pixels = max_pixels // len(pictures)
+    return list(each_item(pictures, lambda each: decode_picture(each, manifest, most_pixels)))
 
 
 def decode_picture(value: object, manifest: Manifest, max_pixels: int) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from liteship.runtime.grpc_door.messages import CLASSES, HEALTH_SERVICE, SERVICE
 from liteship.runtime.grpc_door.translation import from_rest, to_rest
 from liteship.runtime.http import Request
 from liteship.runtime.protocols import open_inference, repository
+from liteship.runtime.protocols.native import READY_V2
 from liteship.runtime.receiving import request_id_from
 from liteship.runtime.routes import refuse
 
@@ -125,8 +126,8 @@ class _Calls:
         return CLASSES["HealthCheckResponse"](status=SERVING if is_ready else NOT_SERVING)
 
     async def _is_ready(self, context: Any) -> bool:
-        response = await self._ask(context, "GET", "/v2/health/ready", {})
-        return response.status == 200 and not self._application.draining
+        response = await self._ask(context, *READY_V2, {})
+        return response.status == 200
 
     async def _server_metadata(self, _call: Any, context: Any) -> Any:
         response = await self._ask(context, "GET", "/v2", {})

@@ -13,7 +13,6 @@ from liteship.runtime.protocols.oip_tensors import (
     DATATYPES,
     accepted_datatypes,
     datatype_of,
-    outer_shape,
 )
 
 TYPE_CHECKING = False
@@ -119,7 +118,7 @@ def _output(manifest: Manifest) -> Json:
 
 def _sentences(specs: Iterable[TensorSpec], manifest: Manifest) -> str:
     tensors = ", ".join(
-        f"{spec.name} {datatype_of(spec)} {outer_shape(spec, manifest)}" for spec in specs
+        f"{spec.name} {datatype_of(spec)} {manifest.outer_shape(spec)}" for spec in specs
     )
     return f"The model's: {tensors}" + "; -1 is the number of items." * manifest.is_batched
 
@@ -187,7 +186,7 @@ def _tensors(specs: Iterable[TensorSpec], manifest: Manifest) -> Json:
         {
             "name": spec.name,
             "datatype": datatype_of(spec),
-            "shape": outer_shape(spec, manifest),
+            "shape": manifest.outer_shape(spec),
         }
         for spec in specs
     ]

@@ -44,6 +44,13 @@ def asked_predictor(function: Function, request: Request) -> Predictor | Pipelin
             received=f"version {version:.60}, label {label:.60}",
             hint="leave out one",
         )
+    return find_predictor(function, request, name, version, label)
+
+
+def find_predictor(
+    function: Function, request: Request, name: str, version: str = "", label: str = ""
+) -> Predictor | Pipeline:
+    """The model that a request names, in whichever protocol; the request's metrics are its own."""
     predictor = function.predictor_for(name, version=version, label=label)
     request.model = predictor.manifest.name, predictor.manifest.version
     return predictor

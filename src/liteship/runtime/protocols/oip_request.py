@@ -8,7 +8,7 @@ from __future__ import annotations
 from liteship.errors import InputError
 from liteship.runtime.codecs.json_form import describe, most_values, parse_json
 from liteship.runtime.protocols.oip_binary import HEADER, split_body
-from liteship.runtime.protocols.oip_tensors import InferInput, datatype_of, outer_shape, size_of
+from liteship.runtime.protocols.oip_tensors import InferInput, datatype_of, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _read_raw(tail: memoryview, manifest: Manifest) -> InferRequest:
     spec = manifest.inputs[0]
     datatype = datatype_of(spec)
     item_bytes = spec.elements * size_of(datatype)
-    shape = outer_shape(spec, manifest, max(len(tail) // item_bytes, 1))
+    shape = manifest.outer_shape(spec, max(len(tail) // item_bytes, 1))
     outputs = [InferOutput(output.name, is_binary=True) for output in manifest.outputs]
     return InferRequest(None, [InferInput(spec.name, shape, datatype, tail)], outputs)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from array import array
 
-from liteship.artifact.tensors import real_numbers
-from liteship.quantization import TYPECODES, dequantize
 from liteship.runtime.codecs import BINARY_TYPE
 from liteship.runtime.http import Response, encode_json
 from liteship.runtime.protocols.oip_binary import HEADER, pack_strings
-from liteship.runtime.protocols.oip_tensors import datatype_of, outer_shape
+from liteship.runtime.protocols.oip_tensors import datatype_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
+    from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.pipeline import Pipeline
     from liteship.runtime.predictor import Inference, Predictor
-    from liteship.runtime.protocols.oip_request import InferOutput, InferRequest
+    from liteship.runtime.protocols.oip_request import InferRequest
 
     Tensor = tuple[str, list[int], Sequence[object], Callable[[], bytes]]
     """Datatype, shape, elements as JSON has them, and what gives their bytes."""
@@ -38,8 +38,12 @@ def write_response(
     outputs: list[dict[str, object]] = []
     tail: list[bytes] = []
     for asked in request.outputs:
-        make = _classify if asked.classes else _real_tensor
-        datatype, shape, data, to_bytes = make(asked, specs[asked.name], inference, predictor)
+        spec = specs[asked.name]
+        datatype, shape, data, to_bytes = (
+            _classify(asked.classes, spec, inference, predictor)
+            if asked.classes
+            else _real_tensor(spec, inference, predictor.manifest)
+        )
         output: dict[str, object] = {"name": asked.name, "shape": shape, "datatype": datatype}
         if asked.is_binary:
             tail.append(to_bytes())
@@ -61,22 +65,21 @@ def write_response(
     return Response(200, text + b"".join(tail), headers)
 
 
-def _real_tensor(
-    asked: InferOutput, spec: TensorSpec, inference: Inference, predictor: Predictor | Pipeline
-) -> Tensor:
+def _real_tensor(spec: TensorSpec, inference: Inference, manifest: Manifest) -> Tensor:
     """The tensor of all items: real numbers where it is quantized, its own elements else."""
-    raw = b"".join(outputs[asked.name] for outputs in inference.outputs)
-    shape = outer_shape(spec, predictor.manifest, len(inference.outputs))
-    values = array(TYPECODES[spec.dtype], raw)
-    if spec.is_quantized:
-        numbers = dequantize(values, spec.scale, spec.zero_point)
-        return datatype_of(spec), shape, numbers, lambda: array("f", numbers).tobytes()
-    data: list[object] = [*map(bool, values)] if spec.dtype == "bool" else [*values]
-    return datatype_of(spec), shape, data, lambda: raw
+    data: Any = inference.elements(spec)
+
+    def to_bytes() -> bytes:
+        if spec.is_quantized:
+            return array("f", data).tobytes()
+        return b"".join(outputs[spec.name] for outputs in inference.outputs)
+
+    shape = manifest.outer_shape(spec, len(inference.outputs))
+    return datatype_of(spec), shape, data, to_bytes
 
 
 def _classify(
-    asked: InferOutput, spec: TensorSpec, inference: Inference, predictor: Predictor | Pipeline
+    most: int, spec: TensorSpec, inference: Inference, predictor: Predictor | Pipeline
 ) -> Tensor:
     """The best classes of each item, best first, as `score:index:label`; without labels, `score:index`.
 
@@ -87,12 +90,10 @@ def _classify(
     manifest = predictor.manifest
     has_labels = spec is manifest.outputs[0]
     labels = manifest.postprocessing.labels if has_labels else ()
-    classes = min(asked.classes, spec.elements)
+    classes = min(most, spec.elements)
     strings = []
-    for outputs in inference.outputs:
-        scores: Sequence[float] = real_numbers(outputs[spec.name], spec)
-        if has_labels:
-            scores = predictor.scores({spec.name: scores})
+    for numbers in inference.numbers:
+        scores = predictor.scores(numbers) if has_labels else numbers[spec.name]
         best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
         for index in best[:classes]:
             parts = [str(scores[index]), str(index), *labels[index : index + 1]]

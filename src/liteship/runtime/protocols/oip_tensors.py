@@ -87,13 +87,6 @@ def accepted_datatypes(spec: TensorSpec, manifest: Manifest) -> tuple[str, ...]:
     return (*dict.fromkeys((datatype_of(spec), *REAL, own)), *pictures)
 
 
-def outer_shape(spec: TensorSpec, manifest: Manifest, first: int = -1) -> list[int]:
-    """A tensor's shape to a caller; `first` is the batch, where a request may hold several items."""
-    if manifest.is_batched:
-        return [first, *spec.shape[1:]]
-    return list(spec.item_shape)
-
-
 def decode_items(
     inputs: Sequence[InferInput], manifest: Manifest, max_batch: int, max_pixels: int
 ) -> list[dict[str, bytes]]:
@@ -175,7 +168,7 @@ def _shapes(tensor: InferInput, spec: TensorSpec, manifest: Manifest, items: int
     """The shapes that so many items may be sent in."""
     if tensor.datatype == "BYTES":
         return [[items], [items, 1]]
-    return [outer_shape(spec, manifest, items)]
+    return [manifest.outer_shape(spec, items)]
 
 
 def _encode(tensor: InferInput, spec: TensorSpec) -> bytes:

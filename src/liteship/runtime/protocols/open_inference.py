@@ -9,7 +9,7 @@ from time import perf_counter
 
 import liteship
 from liteship.runtime.http import HEALTH, QUESTION, WORK, Response, Route
-from liteship.runtime.protocols.native import READY_V2, server_timing
+from liteship.runtime.protocols.native import READY_V2, find_predictor, server_timing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,10 +91,7 @@ def infer(function: Function, request: Request) -> Response:
 
 
 def _predictor(function: Function, request: Request) -> Predictor | Pipeline:
-    name, version = _named(request)
-    predictor = function.predictor_for(name, version=version)
-    request.model = predictor.manifest.name, predictor.manifest.version
-    return predictor
+    return find_predictor(function, request, *_named(request))
 
 
 def _named(request: Request) -> tuple[str, str]:
@@ -110,12 +107,12 @@ def _input_metadata(spec: TensorSpec, manifest: Manifest) -> dict[str, object]:
 
 
 def _tensor_metadata(spec: TensorSpec, manifest: Manifest) -> dict[str, object]:
-    from liteship.runtime.protocols.oip_tensors import datatype_of, outer_shape
+    from liteship.runtime.protocols.oip_tensors import datatype_of
 
     metadata: dict[str, object] = {
         "name": spec.name,
         "datatype": datatype_of(spec),
-        "shape": outer_shape(spec, manifest),
+        "shape": manifest.outer_shape(spec),
     }
     quantization = _quantization(spec)
     return metadata | ({"parameters": quantization} if quantization else {})

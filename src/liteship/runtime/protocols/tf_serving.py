@@ -15,10 +15,11 @@ from time import perf_counter
 
 from liteship.errors import InputError
 from liteship.runtime.http import QUESTION, WORK, Request, Response, Route
-from liteship.runtime.protocols.native import server_timing
+from liteship.runtime.protocols.native import find_predictor, server_timing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
     from liteship.errors import NotReadyError
     from liteship.runtime.function import Function
@@ -54,7 +55,7 @@ def predict(function: Function, request: Request) -> Response:
 
     inference = predictor.infer(prepare)
     start = perf_counter()
-    fields = answer(inference.outputs, predictor.manifest, is_row=is_row)
+    fields = answer(inference, predictor.manifest, is_row=is_row)
     inference.timings_ms["postprocess"] = (perf_counter() - start) * 1e3
     function.telemetry.predicted(inference)
     return Response(200, fields, server_timing(inference))
@@ -87,8 +88,8 @@ def metadata(function: Function, request: Request) -> Response:
     """A model's signature: inputs and outputs, in the real numbers that quantized ones stand for."""
     manifest = _predictor(function, request).manifest
     signature = {
-        "inputs": {spec.name: _described(spec, manifest.is_batched) for spec in manifest.inputs},
-        "outputs": {spec.name: _described(spec, manifest.is_batched) for spec in manifest.outputs},
+        "inputs": {spec.name: _described(spec, manifest) for spec in manifest.inputs},
+        "outputs": {spec.name: _described(spec, manifest) for spec in manifest.outputs},
         "method_name": "tensorflow/serving/predict",
     }
     content = {
@@ -111,11 +112,9 @@ def unsupported(_function: Function, request: Request) -> Response:
 
 def _predictor(function: Function, request: Request) -> Predictor | Pipeline:
     path = request.path_parameters
-    predictor = function.predictor_for(
-        path["name"], version=path.get("version", ""), label=path.get("label", "")
+    return find_predictor(
+        function, request, path["name"], path.get("version", ""), path.get("label", "")
     )
-    request.model = predictor.manifest.name, predictor.manifest.version
-    return predictor
 
 
 def _content(body: bytes, predictor: Predictor | Pipeline, max_batch: int) -> dict[str, object]:
@@ -143,12 +142,11 @@ def _content(body: bytes, predictor: Predictor | Pipeline, max_batch: int) -> di
     return content
 
 
-def _described(spec: TensorSpec, is_batched: bool) -> dict[str, object]:
-    shape = [-1, *spec.shape[1:]] if is_batched else list(spec.item_shape)
+def _described(spec: TensorSpec, manifest: Manifest) -> dict[str, object]:
     return {
         "dtype": "DT_FLOAT" if spec.is_quantized else _TYPES[spec.dtype],
         "tensor_shape": {
-            "dim": [{"size": str(size), "name": ""} for size in shape],
+            "dim": [{"size": str(size), "name": ""} for size in manifest.outer_shape(spec)],
             "unknown_rank": False,
         },
         "name": spec.name,

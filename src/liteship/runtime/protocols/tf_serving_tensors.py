@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-from array import array
-
-from liteship.artifact.tensors import real_numbers
 from liteship.errors import InputError
-from liteship.quantization import TYPECODES
 from liteship.runtime.codecs import each_item, require_batch_size
 from liteship.runtime.codecs.json_form import describe, encode_tensor
-from liteship.runtime.codecs.json_request import decode_picture, encode_inputs, require_names
+from liteship.runtime.codecs.json_request import (
+    decode_picture,
+    decode_pictures,
+    encode_inputs,
+    require_names,
+)
 from liteship.runtime.examples import nest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
+    from liteship.runtime.predictor import Inference
 
     Tensors = dict[str, bytes]
 
@@ -73,9 +74,7 @@ def _decode_columns(
     if _is_encoded(first):
         return [decode_picture(first, manifest, max_pixels)]
     if isinstance(first, list) and first and _is_encoded(first[0]):
-        require_batch_size(len(first), max_batch)
-        most_pixels = max_pixels // len(first)
-        return list(each_item(first, lambda each: decode_picture(each, manifest, most_pixels)))
+        return decode_pictures(first, manifest, max_pixels, max_batch)
     return encode_inputs(named, manifest, max_batch)
 
 
@@ -100,18 +99,18 @@ def _is_encoded(value: object) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"}
 
 
-def answer(items: Sequence[Tensors], manifest: Manifest, *, is_row: bool) -> dict[str, object]:
+def answer(inference: Inference, manifest: Manifest, *, is_row: bool) -> dict[str, object]:
     """The outputs as nested lists: each item's in row form, each tensor's in column form.
 
     Args:
-        items: Each item's output tensors, their bytes by name.
-        manifest: The model they are of.
+        inference: What the model made of its items.
+        manifest: The model.
         is_row: Whether the request was in row form.
 
     Raises:
         InputError: `row-form-impossible` where a model without a batch gives no rows.
     """
-    columns = {spec.name: _column(items, spec) for spec in manifest.outputs}
+    columns = {spec.name: _column(inference, spec) for spec in manifest.outputs}
     if not is_row:
         return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
     sizes = {len(column) if isinstance(column, list) else 0 for column in columns.values()}
@@ -128,16 +127,8 @@ def answer(items: Sequence[Tensors], manifest: Manifest, *, is_row: bool) -> dic
     return {"predictions": [dict(zip(columns, row, strict=True)) for row in rows]}
 
 
-def _column(items: Sequence[Tensors], spec: TensorSpec) -> object:
+def _column(inference: Inference, spec: TensorSpec) -> object:
     """One output of all items, along the first dimension; a number where the tensor has none."""
-    numbers = list(itertools.chain.from_iterable(_numbers(item[spec.name], spec) for item in items))
     shape = spec.item_shape
-    return nest(numbers, [len(items) * shape[0], *shape[1:]] if shape else [])
-
-
-def _numbers(data: bytes, spec: TensorSpec) -> Sequence[object]:
-    """Elements, row-major: the real numbers that quantized ones stand for, whole ones as they are."""
-    if spec.is_quantized:
-        return real_numbers(data, spec)
-    values = array(TYPECODES[spec.dtype], data).tolist()
-    return list(map(bool, values)) if spec.dtype == "bool" else values
+    whole_shape = [len(inference.outputs) * shape[0], *shape[1:]] if shape else []
+    return nest(inference.elements(spec), whole_shape)
