@@ -1,4 +1,4 @@
-"""Functions that serve models of `tests/data/models`."""
+"""Functions that serve models of `tests/data/models`, and manifests without a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from liteship import Artifact
-from liteship.artifact import Golden, Manifest, Postprocessing, Preprocessing
+from liteship.artifact import Golden, Manifest, Postprocessing, Preprocessing, TensorSpec
 from liteship.runtime.interpreter import create_interpreter
 
 MODELS = Path(__file__).with_name("data") / "models"
@@ -54,3 +54,20 @@ def function_of(
     Artifact(manifest, model, list(golden.values())).save(folder / "model")
     (folder / "app.py").write_text(APP)
     return folder / "app.py"
+
+
+def manifest_of(*inputs: TensorSpec, preprocessing: Preprocessing | None = None) -> Manifest:
+    """A manifest with these inputs and this preprocessing; decoders look at nothing else."""
+    return Manifest(
+        name="sample",
+        version="1",
+        sha256="",
+        size_bytes=0,
+        scheme="int8",
+        inputs=inputs,
+        outputs=[TensorSpec("out", "float32", [1])],
+        preprocessing=preprocessing or Preprocessing("tensor"),
+        postprocessing=Postprocessing(),
+        golden=Golden("golden", [bytes(4)]),
+        provenance={},
+    )

@@ -6,17 +6,16 @@ through every way inside the process.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import pytest
 from tests import wine_cases
+from tests.clients import run_driver
 from tests.http_cases import ENVIRON, Answer, Case, event_v2, from_lambda, over_http
 from tests.protocol_cases import CASES
 
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-CLIENTS = ROOT / ".tools" / "clients" / "bin" / "python"
-DRIVERS = ROOT / "tests" / "integration" / "protocols"
 
 
 @contextlib.contextmanager
@@ -122,19 +119,8 @@ def test_unmodified_clients_are_told_the_same_by_the_container(
     name, *arguments = driver
     told = []
     for url in (process_url, server.url):
-        question = {
-            "url": url.removeprefix("http://") if name == "triton_driver.py" else url,
-            "picture": base64.b64encode(digit_png).decode(),
-            "pixels": base64.b64encode(digit_picture.tobytes()).decode(),
-        }
-        done = subprocess.run(
-            [CLIENTS, "-W", "ignore", DRIVERS / name, *arguments],
-            input=json.dumps(question),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        told.append(json.loads(done.stdout.splitlines()[-1].replace(url, "")))
+        place = url.removeprefix("http://") if name == "triton_driver.py" else url
+        line = run_driver(name, place, digit_picture, digit_png, *arguments)
+        told.append(json.loads(line.replace(url, "")))
     assert told[0]["answers"]
     assert told[1] == told[0]

@@ -9,30 +9,13 @@ from functools import lru_cache
 from typing import Any
 
 from PIL import Image
+from tests.corpus import manifest_of
 
-from liteship.artifact import Golden, Manifest, Postprocessing, Preprocessing, TensorSpec
+from liteship.artifact import Manifest, Preprocessing, TensorSpec
 from liteship.runtime.codecs import decode
 
 WRITERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F")
-
-
-def manifest_of(*inputs: TensorSpec, preprocessing: Preprocessing | None = None) -> Manifest:
-    """A manifest with these inputs and this preprocessing; decoders look at nothing else."""
-    return Manifest(
-        name="sample",
-        version="1",
-        sha256="",
-        size_bytes=0,
-        scheme="int8",
-        inputs=inputs,
-        outputs=[TensorSpec("out", "float32", [1])],
-        preprocessing=preprocessing or Preprocessing("tensor"),
-        postprocessing=Postprocessing(),
-        golden=Golden("golden", [bytes(4)]),
-        provenance={},
-    )
-
 
 MANIFESTS = {
     "grey pictures": manifest_of(

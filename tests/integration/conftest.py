@@ -47,10 +47,16 @@ def tflite_runtime_python() -> Path:
     return python
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Its path."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
 

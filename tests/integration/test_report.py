@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.browser import CHROMIUM, FLAGS
+from tests.browser import FLAGS
 from tests.integration.report_cases import gather
 
 from liteship.conversion.report import parts
@@ -57,10 +57,8 @@ def wine(sources: Path) -> Evidence:
 
 
 @pytest.fixture
-def browse(tmp_path: Path) -> Callable[..., bytes]:
+def browse(chromium: str, tmp_path: Path) -> Callable[..., bytes]:
     """Writes a report and lets Chromium open it; gives what Chromium printed."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
 
     def run(evidence: Evidence, *flags: str) -> bytes:
         write_report(tmp_path / "report", evidence)
@@ -68,7 +66,7 @@ def browse(tmp_path: Path) -> Callable[..., bytes]:
         profile = tmp_path / "profile"
         shutil.rmtree(profile, ignore_errors=True)
         done = subprocess.run(
-            [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, page],
+            [chromium, *FLAGS, f"--user-data-dir={profile}", *flags, page],
             capture_output=True,
             check=True,
             timeout=120,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from tests.clients import PYTHON
 from tests.corpus import APP, function_of
 from tests.stage import GATEWAY_BYTES, serve_stage
 
@@ -373,7 +374,7 @@ def test_every_field_has_a_label(browser: Browser, digits: str, wine: str) -> No
 PROGRAMS: dict[str, list[str | Path]] = {
     "curl": ["sh"],
     "python": [sys.executable],
-    "tritonclient": [ROOT / ".tools" / "clients" / "bin" / "python", "-W", "ignore"],
+    "tritonclient": [PYTHON, "-W", "ignore"],
 }
 
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests.clients import ask_driver, run_client
 from tests.conftest import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from PIL import Image
 
     Start = Callable[..., Any]
-
-ROOT = Path(__file__).parents[3]
-PYTHON = ROOT / ".tools" / "clients" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +31,7 @@ def served(start_server: Start) -> tuple[Any, str]:
 
 @pytest.fixture(scope="module")
 def told(served: tuple[Any, str], digit_png: bytes, digit_picture: Image.Image) -> dict[str, Any]:
-    question = {
-        "url": served[1],
-        "picture": base64.b64encode(digit_png).decode(),
-        "pixels": base64.b64encode(digit_picture.tobytes()).decode(),
-    }
-    done = subprocess.run(
-        [PYTHON, "-W", "ignore", Path(__file__).with_name("triton_grpc_driver.py")],
-        input=json.dumps(question),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answers
+    return ask_driver("triton_grpc_driver.py", served[1], digit_picture, digit_png)
 
 
 def test_what_is_served(told: dict[str, Any]) -> None:
@@ -191,10 +174,4 @@ def test_a_repository_is_listed_loaded_and_unloaded(
     port = free_port()
     models = json.dumps({"name": "digits", "version": "2", "control": True})
     start_server(repository_folder, LITESHIP_MODELS=models, LITESHIP_GRPC_PORT=str(port))
-    done = subprocess.run(
-        [PYTHON, "-W", "ignore", "-c", REPOSITORY, f"127.0.0.1:{port}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_client("-c", REPOSITORY, f"127.0.0.1:{port}")

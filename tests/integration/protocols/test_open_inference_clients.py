@@ -5,22 +5,16 @@ Unmodified, in processes of their own; what they are told is what `/predict` say
 
 from __future__ import annotations
 
-import base64
-import json
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests.clients import ask_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PIL import Image
-
-ROOT = Path(__file__).parents[3]
-PYTHON = ROOT / ".tools" / "clients" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +33,8 @@ def best(url: str, digit_png: bytes) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def ask(digit_png: bytes, digit_picture: Image.Image) -> Callable[..., dict[str, Any]]:
-    """Runs a driver; gives what it printed."""
-
-    def run(driver: str, url: str, *arguments: str) -> dict[str, Any]:
-        question = {
-            "url": url,
-            "picture": base64.b64encode(digit_png).decode(),
-            "pixels": base64.b64encode(digit_picture.tobytes()).decode(),
-        }
-        done = subprocess.run(
-            [PYTHON, "-W", "ignore", Path(__file__).with_name(driver), *arguments],
-            input=json.dumps(question),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return told
-
-    return run
+    """Runs a driver; gives what it was told."""
+    return lambda name, url, *more: ask_driver(name, url, digit_picture, digit_png, *more)
 
 
 def check_scores(answers: dict[str, list[list[float]]], best: dict[str, float]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests.clients import PYTHON
 from tests.conftest import DIGITS, ROOT, copy_repository, copy_version, free_port
 from tests.integration.test_pipelines import line_of
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 GUIDES = ROOT / "docs" / "guides"
-PYTHON = ROOT / ".tools" / "clients" / "bin" / "python"
 
 SECTIONS = {
     "protocols": ("# Protocols\n", None),
