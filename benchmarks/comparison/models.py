@@ -1,7 +1,7 @@
 """The two models that everything serves, made once, from a seed.
 
-`tiny` is 64 → 16 → 4 dense: it shows what serving itself costs. `mobilenet` is MobileNetV2 at 224 × 224.
-Nobody's weights can be downloaded here, so MobileNetV2's are random; its normalisation layers have seen
+`tiny` is 64 → 16 → 4 dense: it shows what serving itself costs. `mobilenet` is MobileNetV2 at 224 ×
+224. No weights are downloaded: MobileNetV2's are random, and its normalisation layers have seen
 noise, without which random weights answer the same to everything.
 
     python -m benchmarks.comparison.models NAME FOLDER
@@ -9,12 +9,13 @@ noise, without which random weights answer the same to everything.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liteship.artifact import Postprocessing, Preprocessing
+from liteship.artifact import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,11 +30,39 @@ PREPROCESSING = {
     "mobilenet": Preprocessing("image", "RGB", "bilinear", (127.5,) * 3, (127.5,) * 3),
 }
 APP = "from liteship import Function\n\nhandler = Function(__file__)\n"
+FUNCTION_TOML = """name = "{name}"
+version = "1"
+
+[model]
+source = "saved_model"
+calibration = "calibration.npz"
+
+[input]
+kind = "{kind}"
+
+[output]
+activation = "softmax"
+labels = {labels}
+
+[runtime]
+memory_mib = 512
+
+[triggers]
+http = true
+"""
+
+
+def function_folder(name: str) -> Path:
+    """Of `tiny` or `mobilenet`, which also holds `float32.tflite` and `saved_model/`."""
+    return BUILD / "functions" / name
 
 
 def make_models() -> dict[str, Path]:
-    """A function folder of each model: `app.py`, `model/`, `float32.tflite` and `saved_model/`."""
-    folders = {name: BUILD / name for name in MODELS}
+    """The function folder of each model; makes those that are missing."""
+    folders = {name: function_folder(name) for name in MODELS}
+    if not (BUILD / "layers").exists():  # a project of its own, with the layers of this one
+        BUILD.mkdir(parents=True, exist_ok=True)
+        (BUILD / "layers").symlink_to(ROOT / "layers")
     for name, folder in folders.items():
         if not folder.exists():
             print(f"making {name}", file=sys.stderr)
@@ -70,8 +99,8 @@ def make(name: str, folder: Path) -> None:
     part = folder.with_suffix(".part")
     part.mkdir(parents=True, exist_ok=True)
     network.export(part / "saved_model", verbose=False)
-    calibration = {network.inputs[0].name: samples}
-    options = {"name": name, "labels": LABELS[name], "activation": "softmax"}
+    calibration = part / "calibration.npz"
+    np.savez(calibration, **{network.inputs[0].name: samples})
     for scheme in ("float32", "int8"):
         liteship.convert(
             network,
@@ -79,11 +108,16 @@ def make(name: str, folder: Path) -> None:
             calibration=calibration,
             scheme=scheme,
             preprocessing=PREPROCESSING[name],
-            **options,
+            name=name,
+            labels=LABELS[name],
+            activation="softmax",
         )
     (part / "float32" / "model.tflite").rename(part / "float32.tflite")
     (part / "int8").rename(part / "model")
     (part / "app.py").write_text(APP)
+    kind = PREPROCESSING[name].kind
+    toml = FUNCTION_TOML.format(name=name, kind=kind, labels=json.dumps(LABELS[name]))
+    (part / "function.toml").write_text(toml)
     part.rename(folder)
 
 

@@ -1,0 +1,62 @@
+"""liteship beside its peers: cold start, CPU a request, throughput, memory, bytes.
+
+    make bench                                      everyone, about 40 minutes
+    make bench-quick                                liteship and naive FastAPI, under 5 minutes
+    python -m benchmarks.comparison --only KServe   liteship, and whose name begins so
+
+Everyone is measured in turn, round by round, after each has answered every form rightly. The tables and
+plots go to `benchmarks/results/`, of a shorter run to `build/benchmarks/results/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from benchmarks.comparison import verdicts
+from benchmarks.comparison.contestants import contestants
+from benchmarks.comparison.inference import inference_ms
+from benchmarks.comparison.measuring import FULL, QUICK, measure
+from benchmarks.comparison.models import BUILD, ROOT, make_models
+from benchmarks.comparison.report import machine, write
+
+if TYPE_CHECKING:
+    from benchmarks.comparison.contestants import Contestant
+
+
+def main() -> None:
+    """Measures, prints the tables, and writes them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="only liteship and naive FastAPI, 3 rounds"
+    )
+    parser.add_argument("--only", nargs="*", metavar="PEER", help="peers whose names begin so")
+    arguments = parser.parse_args()
+    effort = QUICK if arguments.quick else FULL
+    before = machine()
+    folders = make_models()
+    everyone: list[Contestant] = []
+    for model in folders:
+        everyone += contestants(model, quick=arguments.quick)
+    if arguments.only is not None:
+        kept = ("liteship", *arguments.only)
+        everyone = [each for each in everyone if each.name.startswith(kept)]
+    alone_ms = {
+        model: [
+            inference_ms(folder / "model" / "model.tflite", effort.requests[model])
+            for _ in range(effort.rounds)
+        ]
+        for model, folder in folders.items()
+    }
+    measured = measure(everyone, effort, BUILD / "server.log")
+    reached = verdicts.from_comparison(measured, alone_ms)
+    is_whole = not arguments.quick and arguments.only is None
+    results = ROOT / "benchmarks" / "results" if is_whole else BUILD / "results"
+    machines = {"before": before, "after": machine()}
+    print(write(results, everyone, measured, alone_ms, reached, machines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Measures everyone in turn, round by round, so that whatever else the machine does falls on all."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.comparison.checks import compare_all
+from benchmarks.comparison.client import Connection, hammer
+from benchmarks.comparison.contestants import CLIENTS, SERVER
+from benchmarks.comparison.process import start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.comparison.contestants import Contestant
+    from benchmarks.comparison.process import Running
+
+START_TIMEOUT_S = 120.0
+RETRY_S = 0.002
+
+
+class Effort(NamedTuple):
+    """How much is measured.
+
+    Args:
+        rounds: After a first one, which fills the page cache and is left out.
+        requests: Of each wire form, each round, by model.
+        under_load: At each number of clients, each round, by model; 0 for none.
+    """
+
+    rounds: int
+    requests: dict[str, int]
+    under_load: dict[str, int]
+
+
+FULL = Effort(7, {"tiny": 400, "mobilenet": 60}, {"tiny": 1600, "mobilenet": 160})
+QUICK = Effort(3, {"tiny": 200, "mobilenet": 20}, {"tiny": 0, "mobilenet": 0})
+
+
+@dataclass
+class Load:
+    """Under some clients at once, one value a round."""
+
+    requests_per_s: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Figures:
+    """What was measured of a contestant, one value a round.
+
+    Attributes:
+        cold_ms: From spawn to the first right answer.
+        cold_cpu_ms: CPU time up to it, of all its processes.
+        warm_cpu_ms: CPU time a request, by wire form, one client.
+        warm_ms: Median latency by wire form, one client.
+        load: By number of clients, in its first wire form.
+        peak_mib: Most resident memory, after all of it.
+    """
+
+    cold_ms: list[float] = field(default_factory=list)
+    cold_cpu_ms: list[float] = field(default_factory=list)
+    warm_cpu_ms: dict[str, list[float]] = field(default_factory=dict)
+    warm_ms: dict[str, list[float]] = field(default_factory=dict)
+    load: dict[int, Load] = field(default_factory=dict)
+    peak_mib: list[float] = field(default_factory=list)
+
+
+def measure(everyone: list[Contestant], effort: Effort, log: Path) -> dict[tuple[str, str], Figures]:
+    """Figures of each contestant, by name and model.
+
+    Args:
+        everyone: Whom to measure.
+        effort: How often.
+        log: Where the server that runs writes to.
+
+    Raises:
+        SystemExit: One does not answer, or answers wrongly.
+    """
+    figures = {(each.name, each.model): Figures() for each in everyone}
+    for each in everyone:
+        check(each, log)
+    for count in range(effort.rounds + 1):
+        for each in everyone:
+            measured = Figures() if count == 0 else figures[each.name, each.model]
+            print(f"round {count}/{effort.rounds} {each.model} {each.name}", file=sys.stderr)
+            _one_round(each, effort, measured, log)
+    return figures
+
+
+def check(contestant: Contestant, log: Path) -> None:
+    """Every form answers every case rightly, and none with the answer to another.
+
+    Raises:
+        SystemExit: It does not.
+    """
+    with start(contestant.command, log) as running:
+        _first_answer(contestant, running)
+        for question in contestant.questions:
+            answers = []
+            for request in question.requests:
+                connection = Connection(running.port)
+                answer = connection.ask(request)
+                connection.close()
+                content = question.read(answer)
+                if content is None:
+                    raise running.fail(f"{question.form} is refused: {answer.body[:500]!r}")
+                answers.append(content)
+            if contestant.framework:
+                compare_all(contestant, question.form, answers)
+
+
+def _one_round(contestant: Contestant, effort: Effort, figures: Figures, log: Path) -> None:
+    with start(contestant.command, log) as running:
+        cold_ms, cold_cpu_ms = _first_answer(contestant, running)
+        figures.cold_ms.append(cold_ms)
+        figures.cold_cpu_ms.append(cold_cpu_ms)
+        requests = effort.requests[contestant.model]
+        for question in contestant.questions:
+            hammer(running.port, question.requests[0], 1, max(requests // 10, 3))
+            before_ms = running.cpu_ms()
+            latencies_ms = hammer(running.port, question.requests[0], 1, requests)
+            cpu_ms = (running.cpu_ms() - before_ms) / requests
+            figures.warm_cpu_ms.setdefault(question.form, []).append(cpu_ms)
+            figures.warm_ms.setdefault(question.form, []).append(statistics.median(latencies_ms))
+        if contestant.kind == SERVER and effort.under_load[contestant.model]:
+            for clients in CLIENTS:
+                _load(contestant, running, clients, effort, figures)
+        figures.peak_mib.append(running.peak_mib())
+
+
+def _load(
+    contestant: Contestant, running: Running, clients: int, effort: Effort, figures: Figures
+) -> None:
+    requests = effort.under_load[contestant.model]
+    load = figures.load.setdefault(clients, Load())
+    before_ms, start_s = running.cpu_ms(), time.perf_counter()
+    latencies_ms = hammer(running.port, contestant.questions[0].requests[0], clients, requests)
+    load.requests_per_s.append(requests / (time.perf_counter() - start_s))
+    load.cpu_ms.append((running.cpu_ms() - before_ms) / requests)
+    load.p99_ms.append(statistics.quantiles(latencies_ms, n=100)[98])
+
+
+def _first_answer(contestant: Contestant, running: Running) -> tuple[float, float]:
+    """Asks until there is an answer: milliseconds since the spawn, and CPU milliseconds.
+
+    A server that is not ready may refuse, or answer an error; what it answers first must be right.
+    """
+    question = contestant.questions[0]
+    while time.perf_counter() - running.started_s < START_TIMEOUT_S:
+        if running.process.poll() is not None:
+            raise running.fail(f"it ended with exit code {running.process.returncode}")
+        try:
+            connection = Connection(running.port)
+            answer = connection.ask(question.requests[0])
+        except OSError:
+            time.sleep(RETRY_S)
+            continue
+        times = (time.perf_counter() - running.started_s) * 1e3, running.cpu_ms()
+        connection.close()
+        content = question.read(answer)
+        if content is not None:
+            if contestant.framework:
+                compare_all(contestant, question.form, [content])
+            return times
+        time.sleep(RETRY_S)
+    raise running.fail(f"no answer within {START_TIMEOUT_S:g} s")

@@ -1,0 +1,91 @@
+"""The targets, and whether a run reached them."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.comparison.contestants import ONE_WORKER, OURS, OURS_ON_LAMBDA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.comparison.measuring import Figures
+
+ECHO_HANDLER, BARE_HANDLER, UVICORN_ECHO = "echo handler", "bare handler", "uvicorn echo"
+
+
+class Verdict(NamedTuple):
+    """One target.
+
+    Args:
+        number: Of the target, in docs/performance.md.
+        what: Is compared.
+        target: In words.
+        measured: In words.
+        is_reached: Whether.
+    """
+
+    number: str
+    what: str
+    target: str
+    measured: str
+    is_reached: bool
+
+
+def at_most(number: str, what: str, value: float, limit: float, unit: str, digits: int = 2) -> Verdict:
+    """A verdict on a value with an upper limit."""
+    target, measured = f"≤ {limit:g} {unit}", f"{value:.{digits}f} {unit}"
+    return Verdict(number, what, target, measured, value <= limit)
+
+
+def ratio(values: Sequence[float], floor: Sequence[float]) -> float:
+    """The median of the ratios, round by round."""
+    return statistics.median(ours / base for ours, base in zip(values, floor, strict=True))
+
+
+def from_comparison(
+    measured: Mapping[tuple[str, str], Figures], inference_ms: Mapping[str, list[float]]
+) -> list[Verdict]:
+    """Those that the comparison itself gives, as far as their contestants took part."""
+    verdicts = []
+    tiny, echo = measured.get((OURS_ON_LAMBDA, "tiny")), measured.get((ECHO_HANDLER, "tiny"))
+    if tiny and echo:
+        cold = ratio(tiny.cold_cpu_ms, echo.cold_cpu_ms)
+        verdicts.append(at_most("1", "Lambda, cold start, tiny, raw", cold, 2, "× echo, CPU"))
+    bare = measured.get((BARE_HANDLER, "tiny"))
+    if tiny and bare:
+        ours_ms, bare_ms = tiny.warm_cpu_ms["raw"], bare.warm_cpu_ms["raw"]
+        over_ms = statistics.median(ours_ms) - statistics.median(bare_ms)
+        verdicts.append(at_most("2", "Lambda, warm, tiny, raw", over_ms, 0.10, "CPU ms over bare"))
+    server, hello = measured.get((OURS, "tiny")), measured.get((UVICORN_ECHO, "tiny"))
+    if server and hello:
+        cold = ratio(server.cold_cpu_ms, hello.cold_cpu_ms)
+        verdicts.append(at_most("3", "server, cold start, tiny", cold, 1.3, "× uvicorn echo, CPU"))
+    if server:
+        verdicts.append(at_most("3", "server, peak memory, tiny", max(server.peak_mib), 45, "MiB", 0))
+        for form, limit_ms in {"V2 binary": 0.20, "raw": 0.20, "V2 JSON": 0.25}.items():
+            request_ms = statistics.median(server.warm_cpu_ms[form])
+            verdicts.append(at_most("4", f"server, tiny, {form}", request_ms, limit_ms, "CPU ms"))
+    large = measured.get((OURS, "mobilenet"))
+    if large:
+        limits = {"V2 binary": 1.10, "raw": 1.10, "JPEG": 1.15, "V2 JSON": 1.5}
+        for form, limit in limits.items():
+            alone_ms = inference_ms["mobilenet"]
+            verdicts.append(_over_inference(form, limit, large.warm_cpu_ms[form], alone_ms))
+    one = measured.get((ONE_WORKER, "mobilenet"))
+    if large and one and large.load and one.load:
+        gain = ratio(large.load[8].requests_per_s, one.load[8].requests_per_s)
+        what = "server, MobileNetV2, 8 clients, two workers"
+        verdicts.append(Verdict("7", what, "≥ 1.9 × one", f"{gain:.2f} ×", gain >= 1.9))
+    return verdicts
+
+
+def _over_inference(
+    form: str, limit: float, request_ms: Sequence[float], alone_ms: Sequence[float]
+) -> Verdict:
+    times, alone = ratio(request_ms, alone_ms), statistics.median(alone_ms)
+    over_ms = statistics.median(request_ms) - alone
+    measured = f"{times:.2f} × ({over_ms:.2f} ms over {alone:.2f})"
+    what = f"server, MobileNetV2, {form}"
+    return Verdict("5", what, f"≤ {limit:g} × inference, CPU", measured, times <= limit)
