@@ -37,8 +37,7 @@ class Model:
         self._scale, self._zero_point = self._input["quantization"]
         if "mean" in manifest["preprocessing"]:  # one for all channels, as MobileNetV2 has it
             mean, std = (manifest["preprocessing"][name][0] for name in ("mean", "std"))
-            self._pixel_factor = np.float32(1 / (std * self._scale))
-            self._pixel_offset = np.float32(self._zero_point - mean / (std * self._scale))
+            self._mean, self._steps = np.float32(mean), np.float32(1 / (std * self._scale))
 
     def from_bytes(self, body: bytes) -> NDArray[np.int8]:
         """The input tensor of its own bytes."""
@@ -47,11 +46,11 @@ class Model:
     def from_numbers(self, numbers: Sequence[float] | NDArray[np.float32]) -> NDArray[np.int8]:
         """The input tensor of real numbers, in any nesting."""
         real = np.asarray(numbers, np.float32).reshape(self._shape)
-        return self._round(real / np.float32(self._scale) + np.float32(self._zero_point))
+        return self._saturate(np.rint(real / np.float32(self._scale)))
 
     def from_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
-        """The input tensor of RGB pixels, normalised and quantized in one step."""
-        return self._round(pixels * self._pixel_factor + self._pixel_offset).reshape(self._shape)
+        """The input tensor of RGB pixels: normalised, and quantized with the same multiplication."""
+        return self._saturate(np.rint((pixels - self._mean) * self._steps)).reshape(self._shape)
 
     def from_picture(self, picture: bytes) -> NDArray[np.int8]:
         """The input tensor of a picture file."""
@@ -72,6 +71,5 @@ class Model:
         """Runs the model; its best labels."""
         return best(self.logits(tensor)[0], self.labels)
 
-    @staticmethod
-    def _round(real: NDArray[np.float32]) -> NDArray[np.int8]:
-        return np.clip(np.rint(real), -128, 127).astype(np.int8)
+    def _saturate(self, steps: NDArray[np.float32]) -> NDArray[np.int8]:
+        return np.clip(steps + np.float32(self._zero_point), -128, 127).astype(np.int8)
