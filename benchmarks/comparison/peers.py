@@ -1,7 +1,7 @@
 """What liteship is compared with, how each is started, and what it is asked in.
 
-Each has an environment of its own, `.tools/peers/NAME`, and its code in `benchmarks/peers/NAME`, whose README
-says what it is and where it deviates from its documentation.
+Each has an environment of its own, `.tools/peers/NAME`, and its code in `benchmarks/peers/NAME`. The
+README there says what each is, and where it deviates from its documentation.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.models import BUILD, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHARED = ROOT / "benchmarks" / "peers" / "shared"
 RAW = {"raw": "/predict/tensor"}
@@ -51,6 +53,8 @@ MLSERVER = (
     ("MLSERVER_HTTP_PORT", "{port}"),
     ("MLSERVER_GRPC_PORT", "0"),
     ("MLSERVER_METRICS_PORT", "0"),
+    ("MLSERVER_METRICS_DIR", str(BUILD / "mlserver" / "metrics")),
+    ("MLSERVER_ENVIRONMENTS_DIR", str(BUILD / "mlserver" / "environments")),
 )
 
 PEERS = (
@@ -87,7 +91,14 @@ PEERS = (
         "bentoml",
         (("BENTOML_DO_NOT_TRACK", "True"),),
     ),
-    Peer("LitServe", "litserve", ("{bin}/python", "server.py"), {"JSON": "/predict"}, "/health", "litserve"),
+    Peer(
+        "LitServe",
+        "litserve",
+        ("{bin}/python", "server.py"),
+        {"JSON": "/predict"},
+        "/health",
+        "litserve",
+    ),
     Peer("ONNX Runtime + FastAPI", "onnxruntime", UVICORN, HANDLERS, "/ready", "float32"),
     Peer("TensorFlow + FastAPI", "tensorflow", UVICORN, HANDLERS, "/ready", "float32"),
     Peer("uvicorn echo", "uvicorn-echo", UVICORN, {"raw": "/"}, "", "echo"),
@@ -113,7 +124,9 @@ def make_environment(peer: Peer, model: str) -> Path:
     if convert:
         environments.append("onnx-models")
     for name in environments:
-        subprocess.run(["make", "--silent", f".tools/peers/{name}"], check=True, cwd=ROOT, stdout=sys.stderr)
+        subprocess.run(
+            ["make", "--silent", f".tools/peers/{name}"], check=True, cwd=ROOT, stdout=sys.stderr
+        )
     if convert:
         program = ROOT / "benchmarks" / "peers" / "onnx-models" / "make_models.py"
         python = ROOT / ".tools" / "peers" / "onnx-models" / "bin" / "python"

@@ -20,7 +20,6 @@ import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-
 from benchmarks.comparison.models import BUILD
 
 if TYPE_CHECKING:
@@ -66,8 +65,8 @@ def build(
         model: `tiny` or `mobilenet`.
         tensor: Its input, int8.
         picture: A JPEG or PNG file, whichever the form says.
-        dialect: The peer's (peers.py): `float32` takes raw tensors of that; `bentoml` and `litserve` name
-            their inputs so, `nested` has numbers nested as the input's shape.
+        dialect: The peer's (peers.py): `float32` takes raw tensors of that; `bentoml` and `litserve`
+            name their inputs so; `nested` has numbers nested as the input's shape.
 
     Raises:
         KeyError: There is no such form.

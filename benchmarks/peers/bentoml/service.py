@@ -1,4 +1,7 @@
-"""BentoML's service: https://docs.bentoml.com/en/latest/get-started/hello-world.html"""
+"""BentoML's service.
+
+https://docs.bentoml.com/en/latest/get-started/hello-world.html
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import bentoml
 import litert
 import numpy as np
 from PIL import Image
+
 from pictures import fit
 
 Picture = Image.Image

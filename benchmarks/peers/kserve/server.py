@@ -13,7 +13,7 @@ from kserve import InferRequest, InferResponse, Model, ModelServer
 from kserve.utils.utils import get_predict_input, get_predict_response
 
 
-class Classifier(Model):  # type: ignore[misc]
+class Classifier(Model):
     """One model, by its two protocols."""
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -39,4 +39,4 @@ class Classifier(Model):  # type: ignore[misc]
 
 if __name__ == "__main__":
     classifier = Classifier("model", Path(os.environ["MODEL_FOLDER"]))
-    ModelServer(http_port=int(os.environ["PORT"]), enable_grpc=False).start([classifier])
+    ModelServer(http_port=int(os.environ["PORT"]), grpc_port=0).start([classifier])

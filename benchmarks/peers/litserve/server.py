@@ -1,4 +1,7 @@
-"""LitServe's API: https://lightning.ai/docs/litserve/get-started"""
+"""LitServe's API.
+
+https://lightning.ai/docs/litserve/get-started
+"""
 
 import os
 from pathlib import Path
@@ -10,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Classifier(litserve.LitAPI):  # type: ignore[misc]
+class Classifier(litserve.LitAPI):
     """One model."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002  # a processor

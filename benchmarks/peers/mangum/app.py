@@ -1,4 +1,7 @@
-"""The same FastAPI application on Lambda by Mangum: https://mangum.fastapiexpert.com"""
+"""The same FastAPI application on Lambda by Mangum.
+
+https://mangum.fastapiexpert.com
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""MLServer's custom runtime: https://docs.seldon.ai/mlserver/user-guide/custom"""
+"""MLServer's custom runtime.
+
+https://docs.seldon.ai/mlserver/user-guide/custom
+"""
 
 import os
 from pathlib import Path
@@ -10,7 +13,7 @@ from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
 
-class Classifier(MLModel):  # type: ignore[misc]
+class Classifier(MLModel):
     """One model, by its codec for NumPy."""
 
     async def load(self) -> bool:

@@ -1,10 +1,11 @@
 """A SavedModel as a quantized ONNX model, once: SavedModel → tf2onnx → ONNX Runtime's static int8.
 
-    python make_models.py FOLDER    # with saved_model/ and model/model.json; adds float32.onnx and int8.onnx
+    python make_models.py FOLDER
 
-https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html: QDQ, U8 activations and S8
-weights a channel, MinMax calibration, after `quant_pre_process`. Its default, S8 activations, gives the same
-outputs and takes 1.8 times as long on x86 with VNNI.
+Reads saved_model/ and model/model.json there, writes float32.onnx and int8.onnx: QDQ, U8 activations,
+S8 weights a channel, MinMax calibration, after `quant_pre_process`. The default, S8 activations, gives
+the same outputs and took 1.8 times as long on x86 with VNNI.
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SAMPLES = 64
 
 
-class Samples(CalibrationDataReader):  # type: ignore[misc]
+class Samples(CalibrationDataReader):
     """The same kind of noise as liteship's model was calibrated with (comparison/models.py)."""
 
     def __init__(self, name: str, shape: tuple[int, ...]) -> None:

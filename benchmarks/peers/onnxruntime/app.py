@@ -1,4 +1,7 @@
-"""ONNX Runtime behind FastAPI: https://onnxruntime.ai/docs/get-started/with-python.html"""
+"""ONNX Runtime behind FastAPI.
+
+https://onnxruntime.ai/docs/get-started/with-python.html
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""TensorFlow's SavedModel in float32, behind FastAPI: https://www.tensorflow.org/guide/saved_model"""
+"""TensorFlow's SavedModel in float32, behind FastAPI.
+
+https://www.tensorflow.org/guide/saved_model
+"""
 
 import os
 from pathlib import Path

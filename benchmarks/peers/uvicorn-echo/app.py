@@ -1,4 +1,7 @@
-"""What uvicorn itself costs: https://www.uvicorn.org/#the-asgi-interface"""
+"""What uvicorn itself costs.
+
+https://www.uvicorn.org/#the-asgi-interface
+"""
 
 from typing import Any
 
