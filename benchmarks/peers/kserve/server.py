@@ -1,6 +1,6 @@
 """KServe's custom predictor.
 
-https://kserve.github.io/website/docs/model-serving/predictive-inference/frameworks/custom-predictor
+https://kserve.github.io/website/latest/modelserving/v1beta1/custom/custom_model/
 """
 
 import os
