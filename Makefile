@@ -67,12 +67,20 @@ install: .venv/installed
 	@touch $@
 
 # Tools whose pins conflict with ours live in environments of their own.
-.tools/%: requirements/%.txt | install
+define ENVIRONMENT
 	@echo "Installing $(notdir $@) into $@"
 	@rm -rf $@
 	@$(UV) venv --quiet --python $(BIN)/python $@
 	@$(UV) pip install --quiet --python $@ --require-hashes --requirement $<
 	@touch $@
+endef
+
+.tools/%: requirements/%.txt | install
+	$(ENVIRONMENT)
+
+# What `make bench` compares liteship with, each as its own documentation installs it.
+.tools/peers/%: benchmarks/peers/%/requirements.txt | install
+	$(ENVIRONMENT)
 
 # `--no-deps` throughout: the two files together are the whole lock, as `pip check` confirms.
 .tools/torch: requirements/torch-cpu.txt requirements/torch.txt pyproject.toml | install
@@ -111,6 +119,10 @@ lock: install
 	for layer in image web aws numpy; do \
 		$(COMPILE_LAYER) layers/$$layer/requirements.in \
 			--output-file layers/$$layer/requirements.txt || exit 1; \
+	done
+	for peer in $(notdir $(patsubst %/,%,$(dir $(wildcard benchmarks/peers/*/requirements.in)))); do \
+		$(COMPILE) benchmarks/peers/$$peer/requirements.in \
+			--output-file benchmarks/peers/$$peer/requirements.txt || exit 1; \
 	done
 	$(COMPILE_LAYER) --no-deps layers/litert/requirements.in --output-file layers/litert/requirements.txt
 
