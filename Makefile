@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 
 .PHONY: demo test check format unit fuzz integration integration-conversion integration-folders \
-	integration-files e2e converters install lock clean
+	integration-files e2e converters bench bench-quick install lock clean
 
 demo: install .tools/sam
 	@$(BIN)/liteship demo
@@ -51,6 +51,13 @@ e2e: install .tools/clients .tools/sam
 converters: install .tools/torch
 	.tools/torch/bin/pytest -p no:anyio tests/converters/test_*torch*.py
 	$(BIN)/pytest tests/converters/test_*onnx*.py tests/converters/test_shapes.py
+
+# liteship beside what else serves models; needs an idle machine, and most of an hour. Reported, not gated.
+bench: install .tools/sam
+	$(BIN)/python -m benchmarks.comparison
+
+bench-quick: install .tools/sam
+	$(BIN)/python -m benchmarks.comparison --quick
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks.comparison.checks import make_cases
 from benchmarks.comparison.client import request_bytes
 from benchmarks.comparison.models import ROOT, function_folder
 from benchmarks.comparison.peers import FUNCTIONS, PEERS, SHARED, Peer, make_environment
 from benchmarks.comparison.process import Command, folder_bytes
+from benchmarks.comparison.references import make_cases
 from benchmarks.comparison.wire import PICTURES, build, read
 
 from liteship.deploy.local.emulator import INVOCATIONS, find_emulator, package_for_here
@@ -20,8 +20,8 @@ from liteship.project import load_function
 from liteship.runtime.http_event import http_event
 
 if TYPE_CHECKING:
-    from benchmarks.comparison.checks import Case
     from benchmarks.comparison.client import Answer
+    from benchmarks.comparison.references import Case
 
 SERVER, LAMBDA = "server", "Lambda"
 CLIENTS = (1, 8, 32)
@@ -81,7 +81,7 @@ class Contestant(NamedTuple):
         model: `tiny` or `mobilenet`.
         command: Starts it.
         questions: One a wire form; the first is asked at the cold start.
-        framework: Whose answer is right: an environment of `checks.expected`; "" for an echo.
+        framework: Whose answer is right: an environment of `references.expected`; "" for an echo.
         installed_bytes: What it needs beside Python and the model.
     """
 

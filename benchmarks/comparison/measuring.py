@@ -80,7 +80,8 @@ def measure(everyone: list[Contestant], effort: Effort, log: Path) -> dict[tuple
         log: Where the server that runs writes to.
 
     Raises:
-        SystemExit: One does not answer, or answers wrongly.
+        AssertionError: One answers wrongly.
+        SystemExit: One does not answer.
     """
     figures = {(each.name, each.model): Figures() for each in everyone}
     for each in everyone:
@@ -97,7 +98,8 @@ def check(contestant: Contestant, log: Path) -> None:
     """Every form answers every case rightly, and none with the answer to another.
 
     Raises:
-        SystemExit: It does not.
+        AssertionError: It does not.
+        SystemExit: It refuses, or does not answer.
     """
     with start(contestant.command, log) as running:
         _first_answer(contestant, running)

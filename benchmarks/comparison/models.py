@@ -100,7 +100,8 @@ def make(name: str, folder: Path) -> None:
     part.mkdir(parents=True, exist_ok=True)
     network.export(part / "saved_model", verbose=False)
     calibration = part / "calibration.npz"
-    np.savez(calibration, **{network.inputs[0].name: samples})
+    arrays: dict[str, Any] = {network.inputs[0].name: samples}
+    np.savez(calibration, **arrays)
     for scheme in ("float32", "int8"):
         liteship.convert(
             network,

@@ -6,20 +6,19 @@ README there says what each is, and where it deviates from its documentation.
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.comparison.models import BUILD, ROOT
+from benchmarks.comparison.models import BUILD, ROOT, function_folder
+from benchmarks.comparison.wire import PICTURES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SHARED = ROOT / "benchmarks" / "peers" / "shared"
 RAW = {"raw": "/predict/tensor"}
-HANDLERS = {"JSON": "/predict", **RAW, "JPEG": "/predict/picture", "PNG": "/predict/picture"}
+HANDLERS = {**RAW, "JSON": "/predict", **dict.fromkeys(PICTURES, "/predict/picture")}
 V2 = "/v2/models/model/infer"
 
 
@@ -63,7 +62,7 @@ PEERS = (
         "KServe",
         "kserve",
         ("{bin}/python", "server.py"),
-        {"V2 JSON": V2, "V2 binary": V2},
+        {"V2 binary": V2, "V2 binary, FP32": V2, "V2 JSON": V2},
         "/v2/models/model/ready",
     ),
     Peer(
@@ -86,7 +85,7 @@ PEERS = (
         "BentoML",
         "bentoml",
         ("{bin}/bentoml", "serve", "service:Classifier", "--host", "127.0.0.1", "--port", "{port}"),
-        {"JSON": "/predict", "JPEG": "/classify", "PNG": "/classify"},
+        {"JSON": "/predict", **dict.fromkeys(PICTURES, "/classify")},
         "/readyz",
         "bentoml",
         (("BENTOML_DO_NOT_TRACK", "True"),),
@@ -119,7 +118,7 @@ def make_environment(peer: Peer, model: str) -> Path:
         subprocess.CalledProcessError: It cannot be.
     """
     environments = [peer.environment]
-    quantized = BUILD / model / "int8.onnx"
+    quantized = function_folder(model) / "int8.onnx"
     convert = peer.environment == "onnxruntime" and not quantized.exists()
     if convert:
         environments.append("onnx-models")
@@ -132,40 +131,3 @@ def make_environment(peer: Peer, model: str) -> Path:
         python = ROOT / ".tools" / "peers" / "onnx-models" / "bin" / "python"
         subprocess.run([python, program, quantized.parent], check=True, stderr=subprocess.DEVNULL)
     return ROOT / ".tools" / "peers" / peer.environment
-
-
-def start(
-    peer: Peer, model: str, port: int, log: IO[bytes], prefix: tuple[str, ...] = ()
-) -> subprocess.Popen[bytes]:
-    """Starts it on 127.0.0.1, as the leader of a session of its own; `stop` ends that.
-
-    Args:
-        peer: Installed.
-        model: `tiny` or `mobilenet`.
-        port: Free, and below the ephemeral ones.
-        log: Where its log goes, as much as it writes by default.
-        prefix: Program that runs the command: the Lambda emulator with its options.
-    """
-    environment = ROOT / ".tools" / "peers" / peer.environment
-    command = [word.format(bin=environment / "bin", port=port) for word in peer.command]
-    variables = {name: value.format(port=port) for name, value in peer.variables}
-    own = {"PORT": str(port), "MODEL": model, "MODEL_FOLDER": str(BUILD / model)}
-    return subprocess.Popen(
-        [*prefix, *command],
-        cwd=ROOT / "benchmarks" / "peers" / peer.environment,
-        env={**os.environ, "PYTHONPATH": str(SHARED), **own, **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends what `start` started, with its children."""
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, signal_number)
-            process.wait(5)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue

@@ -8,8 +8,8 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from benchmarks.comparison.models import BUILD, ROOT, SIDE
-from benchmarks.comparison.wire import read_input
+from benchmarks.comparison.models import ROOT, SIDE, function_folder
+from benchmarks.comparison.wire import PICTURES, read_input
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -47,10 +47,11 @@ class Case:
 
     def __init__(self, model: str, tensor: NDArray[np.int8], picture: NDArray[np.uint8]) -> None:
         self.tensor = tensor.tobytes()
-        self.files = {kind: encode(picture, kind) for kind in ("JPEG", "PNG")}
         self.real = {"tensor": read_input(model).real(self.tensor)}
+        self.files: dict[str, bytes] = {}
         if model != "tiny":
-            self.real |= {kind: normalise(file) for kind, file in self.files.items()}
+            self.files = {form: encode(picture, *kind) for form, kind in PICTURES.items()}
+            self.real |= {form: normalise(file) for form, file in self.files.items()}
 
     def body(self, form: str) -> bytes:
         """The picture's file that a form sends; b"" where it sends none."""
@@ -68,20 +69,19 @@ def make_cases(model: str) -> tuple[Case, ...]:
     y, x = np.mgrid[:SIDE, :SIDE]
     ramps = np.stack([x * 8, y * 8, (x + y) * 4], axis=-1)  # noise is much the same when it is mirrored
     picture = (ramps % 256).astype(np.uint8)
-    wide = np.asarray(Image.fromarray(picture).resize((640, 480)))
     tensor = (picture.astype(np.int16) - 128).astype(np.int8)
     changes: tuple[Callable[[Any], Any], ...] = (
         lambda array: array,
         lambda array: array[:, ::-1],
         lambda array: array[:, :, ::-1],
     )
-    return tuple(Case(model, change(tensor), change(wide)) for change in changes)
+    return tuple(Case(model, change(tensor), change(picture)) for change in changes)
 
 
-def encode(picture: NDArray[np.uint8], kind: str) -> bytes:
-    """A picture file."""
+def encode(picture: NDArray[np.uint8], kind: str, size: tuple[int, int]) -> bytes:
+    """A picture file of a format, a width and a height."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind)
+    Image.fromarray(picture).resize(size).save(buffer, kind, quality=90)
     return buffer.getvalue()
 
 
@@ -100,7 +100,13 @@ def expected(environment: str, model: str, kind: str) -> list[NDArray[np.float32
     program = READ_AND_WRITE.replace("{framework}", DIRECTLY[environment])
     shape = ",".join(map(str, real[0].shape))
     done = subprocess.run(
-        [ROOT / ".tools/peers" / environment / "bin/python", "-c", program, BUILD / model, shape],
+        [
+            ROOT / ".tools/peers" / environment / "bin/python",
+            "-c",
+            program,
+            function_folder(model),
+            shape,
+        ],
         input=b"".join(tensor.tobytes() for tensor in real),
         capture_output=True,
         check=True,
@@ -112,7 +118,7 @@ def run_litert(model: str, real: list[NDArray[np.float32]]) -> list[NDArray[np.f
     """The outputs of the int8 model for inputs in real numbers, by LiteRT's interpreter."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(BUILD / model / "model" / "model.tflite"), num_threads=1)
+    interpreter = Interpreter(str(function_folder(model) / "model" / "model.tflite"), num_threads=1)
     interpreter.allocate_tensors()
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     outputs = []

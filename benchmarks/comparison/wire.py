@@ -4,9 +4,11 @@
 |---|---|---|
 | raw | the input tensor's bytes | best labels |
 | JSON | real numbers | best labels |
-| JPEG, PNG | the file | best labels |
+| JPEG, PNG | the file, of the model's size | best labels |
+| JPEG, large | the file, of 640 × 480 | best labels |
 | V2 JSON | Open Inference, FP32 | the output tensor in JSON |
 | V2 binary | Open Inference's binary tensors, INT8 | the output tensor in bytes |
+| V2 binary, FP32 | the same of real numbers | the output tensor in bytes |
 
 Real numbers are written as the shortest decimals that are the same float32, as orjson writes NumPy's.
 https://github.com/kserve/open-inference-protocol
@@ -20,7 +22,7 @@ import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from benchmarks.comparison.models import BUILD
+from benchmarks.comparison.models import SIDE, function_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 JSON_TYPE = {"content-type": "application/json"}
 BYTES_TYPE = {"content-type": "application/octet-stream"}
 HEADER_LENGTH = "inference-header-content-length"
+PICTURES = {
+    "JPEG": ("JPEG", (SIDE, SIDE)),
+    "PNG": ("PNG", (SIDE, SIDE)),
+    "JPEG, large": ("JPEG", (640, 480)),
+}
+"""Format, width and height of the forms that are pictures."""
+
 BOUNDARY = "----------------------------liteship"
 
 
@@ -50,7 +59,7 @@ class Input(NamedTuple):
 @functools.cache
 def read_input(model: str) -> Input:
     """The input of `tiny` or `mobilenet`, of one item."""
-    manifest = json.loads((BUILD / model / "model" / "model.json").read_text())
+    manifest = json.loads((function_folder(model) / "model" / "model.json").read_text())
     (found,) = manifest["inputs"]
     return Input(found["name"], (1, *found["shape"][1:]), found["scale"], found["zero_point"])
 
@@ -72,8 +81,8 @@ def build(
         KeyError: There is no such form.
     """
     spec = read_input(model)
-    if form in {"JPEG", "PNG"}:
-        content_type = f"image/{form.lower()}"
+    if form in PICTURES:
+        content_type = f"image/{PICTURES[form][0].lower()}"
         if dialect == "bentoml":
             return multipart("picture", content_type, picture)
         return {"content-type": content_type}, picture
@@ -88,8 +97,11 @@ def build(
     if form == "V2 JSON":
         inputs |= {"datatype": "FP32", "data": shorten(spec.real(tensor))}
         return JSON_TYPE, to_json({"inputs": [inputs]})
-    if form == "V2 binary":
-        inputs |= {"datatype": "INT8", "parameters": {"binary_data_size": len(tensor)}}
+    if form in {"V2 binary", "V2 binary, FP32"}:
+        if form == "V2 binary, FP32":
+            tensor = spec.real(tensor).tobytes()
+        datatype = "FP32" if form.endswith("FP32") else "INT8"
+        inputs |= {"datatype": datatype, "parameters": {"binary_data_size": len(tensor)}}
         head = to_json({"inputs": [inputs], "parameters": {"binary_data_output": True}})
         return {**BYTES_TYPE, HEADER_LENGTH: str(len(head))}, head + tensor
     raise KeyError(form)
@@ -103,7 +115,7 @@ def read(form: str, headers: Mapping[str, str], body: bytes) -> list[float] | li
         headers: The answer's, names in lower case.
         body: The answer's.
     """
-    if form == "V2 binary":
+    if form in {"V2 binary", "V2 binary, FP32"}:
         length = int(headers[HEADER_LENGTH])
         (output,) = json.loads(body[:length])["outputs"]
         if output["datatype"] != "FP32":
