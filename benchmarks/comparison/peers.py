@@ -106,7 +106,7 @@ PEERS = (
 # For awslambdaric, under the emulator: events of API Gateway, payload version 2.0.
 FUNCTIONS = (
     Peer("FastAPI + Mangum", "mangum", LAMBDA, HANDLERS, ""),
-    Peer("bare handler", "bare", LAMBDA, {"JSON": "/predict", **RAW}, ""),
+    Peer("bare handler", "bare", LAMBDA, {**RAW, "JSON": "/predict"}, ""),
     Peer("echo handler", "echo", LAMBDA, {"raw": "/"}, "", "echo"),
 )
 

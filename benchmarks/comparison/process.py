@@ -55,15 +55,20 @@ class Running:
         self.started_s = started_s
 
     def cpu_ms(self) -> float:
-        """CPU time so far, of every process of the session and of children that have ended."""
-        return sum(_cpu_ms(pid) for pid in self._session())
+        """CPU time so far, of the whole family and of children that have ended."""
+        return sum(_cpu_ms(pid) for pid in self.family())
 
     def peak_mib(self) -> float:
-        """Most memory that was resident, summed over the processes of the session that live now."""
-        return sum(_peak_kib(pid) for pid in self._session()) / 1024
+        """Most memory that was resident, summed over the family that lives now."""
+        return sum(_peak_kib(pid) for pid in self.family()) / 1024
 
-    def _session(self) -> list[int]:
-        return [pid for pid, session in _sessions() if session == self.process.pid]
+    def family(self) -> set[int]:
+        """The process and its descendants, of whatever session, and what else is of its session."""
+        processes = list(_processes())
+        family = {pid for pid, _, session in processes if session == self.process.pid}
+        while more := {pid for pid, parent, _ in processes if parent in family} - family:
+            family |= more
+        return family
 
     def fail(self, why: str) -> SystemExit:
         """What ends the program, with the end of the server's log."""
@@ -73,7 +78,7 @@ class Running:
 
 @contextlib.contextmanager
 def start(command: Command, log: Path) -> Iterator[Running]:
-    """Starts a server with a PORT of its own, and ends its whole session."""
+    """Starts a server with a PORT of its own, and ends its whole family."""
     port = next(_ports)
     ports = {"{port}": str(port), "{second_port}": str(next(_ports))}
 
@@ -95,13 +100,13 @@ def start(command: Command, log: Path) -> Iterator[Running]:
             stderr=output,
             start_new_session=True,
         )
+    running = Running(process, port, log, started_s)
     try:
-        yield Running(process, port, log, started_s)
+        yield running
     finally:
-        for pid, session in _sessions():
-            if session == process.pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for pid in running.family():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
 
@@ -114,11 +119,15 @@ def folder_bytes(folder: Path) -> int:
     )
 
 
-def _sessions() -> Iterator[tuple[int, int]]:
-    """Every process and its session (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)."""
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Every process, its parent and its session, from /proc.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
-            yield int(folder.name), int(_stat(folder.name)[3])
+            fields = _stat(folder.name)
+            yield int(folder.name), int(fields[1]), int(fields[3])
 
 
 def _stat(pid: int | str) -> list[str]:

@@ -4,7 +4,7 @@
 
 Reads saved_model/ and model/model.json there, writes float32.onnx and int8.onnx: QDQ, U8 activations,
 S8 weights a channel, MinMax calibration, after `quant_pre_process`. The default, S8 activations, gives
-the same outputs and took 1.8 times as long on x86 with VNNI.
+the same outputs and takes longer on x86 with VNNI.
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
