@@ -1,4 +1,4 @@
-"""The only place, with `connection`, that knows uvicorn: the HTTP server that Knative, Kubernetes and people run."""
+"""The HTTP server that Knative, Kubernetes and people run; with `connection` alone it knows uvicorn."""
 
 from __future__ import annotations
 
