@@ -51,7 +51,7 @@ class Connection(HttpToolsProtocol):
     _pending_bytes = 0  # read since there was a head, a part of a body or an end
     _refusal: str | None = None  # why nothing more is read, if nothing is
     _may_answer = False  # at once: one request of what arrives in one go, or others would not be heard
-    _arrived: bytearray | None = None  # of a body whose request is not begun
+    _arrived: list[bytes] | None = None  # of a body whose request is not begun
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Whoever connects and says nothing is a connection as idle as any other."""
@@ -84,7 +84,7 @@ class Connection(HttpToolsProtocol):
             while unread:
                 unread = unread[self._feed(unread) :]
             if self._arrived is not None:  # there is more of its body to come
-                self._begin(self._arrived)
+                self._begin(b"".join(self._arrived))
         except httptools.HttpParserCallbackError as error:
             self._refuse(str(error.__context__))
         except (httptools.HttpParserError, _NoRequestError) as error:
@@ -116,7 +116,7 @@ class Connection(HttpToolsProtocol):
             raise _NoRequestError(f"a head of more than {HEAD_BYTES} bytes")
         if len(self.pipeline) == MOST_WAITING:
             raise _NoRequestError(f"more than {MOST_WAITING} requests at once")
-        self._reads_head, self._pending_bytes, self._arrived = False, 0, bytearray()
+        self._reads_head, self._pending_bytes, self._arrived = False, 0, []
         # Trailers are no headers: a proxy may let pass there what it would not in a head
         self.headers = []
 
@@ -126,23 +126,25 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of it."""
         self._pending_bytes = 0
-        if self._arrived is None:
+        if self._arrived is not None:
+            self._arrived.append(body)
+        elif self.cycle.body or self.cycle.response_complete:
             super().on_body(body)
         else:
-            self._arrived += body
+            self._hand_on(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._pending_bytes = 0
-        body, self._arrived = self._arrived, None
-        if body is not None:
-            if self._answers_at_once(bytes(body)):
+        if self._arrived is not None:
+            body, self._arrived = b"".join(self._arrived), None
+            if self._answers_at_once(body):
                 return
             self._begin(body)
         self._reads_body = False
         super().on_message_complete()
 
-    def _begin(self, body: bytearray) -> None:
+    def _begin(self, body: bytes) -> None:
         """Gives the application a request, and what has arrived of its body."""
         self._arrived = None
         try:
@@ -151,7 +153,15 @@ class Connection(HttpToolsProtocol):
             raise _NoRequestError("a target without a path") from error
         self._reads_body = True
         if body:
-            super().on_body(bytes(body))
+            self._hand_on(body)
+
+    def _hand_on(self, body: bytes) -> None:
+        """As uvicorn's `on_body`, which copies each part, and once more for the application.
+
+        It pauses reading with the part after this one, if that is too much.
+        """
+        self.cycle.body = body  # type: ignore[assignment]  # what is added makes it longer, too
+        self.cycle.message_event.set()
 
     def _answers_at_once(self, body: bytes) -> bool:
         """Answers a request that takes less time than a task of its own."""

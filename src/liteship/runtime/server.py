@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import time
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 GRACEFUL_SHUTDOWN_S = 25
 """From SIGTERM to the end, draining included: below Kubernetes' default grace period of 30 s."""
 
+KEPT_BYTES = 2**21
+"""Largest piece of memory that is kept; no more than twice as much is kept unused."""
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's `malloc.h`."""
+
 LINGER_S = 0.2
 """After the listener is closed: what arrived on a connection just before is read, and answered."""
 
@@ -44,6 +51,7 @@ def serve(function: Function, listener: socket.socket) -> None:
         function: The function that answers.
         listener: Where it is asked; see `liteship.runtime.listener.listen`. It is closed in the end.
     """
+    _keep_memory()
     host, port = listener.getsockname()[:2]
     function.telemetry.info("serving", host=host, port=port, workers=function.asgi.workers)
     config = Config(
@@ -60,6 +68,18 @@ def serve(function: Function, listener: socket.socket) -> None:
     if function.asgi.unfinished:
         function.telemetry.error("ended before every request was answered")
         os._exit(1)  # else Python waits for its threads, and SIGKILL would end them
+
+
+def _keep_memory() -> None:
+    """Lets malloc keep what a request took, for the next one, where the C library is glibc.
+
+    Else a tensor of 150 kB is given back to the kernel after each request, and comes anew as 38 page
+    faults: 0.1 ms (https://man7.org/linux/man-pages/man3/mallopt.3.html).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BYTES)
 
 
 class _Server(Server):
