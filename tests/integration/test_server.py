@@ -231,7 +231,7 @@ def test_no_request_hides_in_another(start_server: Start) -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
 def test_a_request_takes_the_memory_of_the_one_before(start_server: Start) -> None:
     server = start_server()
-    requests, body = 50, bytes(150_000)
+    requests, body = 50, bytes(400_000)
     with httpx.Client(base_url=server.url) as client:
 
         def page_faults_after(count: int) -> int:
