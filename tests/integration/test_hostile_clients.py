@@ -23,6 +23,11 @@ PATIENCE_S = 30
 TCPI_DATA_SEGS_IN = 152
 """Where it is in `struct tcp_info` (https://github.com/torvalds/linux/blob/master/include/uapi/linux/tcp.h)."""
 GOOD = b"GET /health/live HTTP/1.1\r\nhost: h\r\n\r\n"
+WINE = Path(__file__).parents[2] / "functions" / "wine"
+QUICK = (
+    b"POST /predict HTTP/1.1\r\nhost: h\r\ncontent-type: application/octet-stream\r\n"
+    b"content-length: 52\r\n\r\n" + bytes(52)
+)
 LAST = b"GET /health/live HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
 
 
@@ -242,6 +247,56 @@ def test_expectations_are_met_and_unknown_methods_are_refused(server: Any, digit
                 response = HTTPResponse(connection, method=method)
                 response.begin()
                 assert response.status in statuses, method
+
+
+@pytest.fixture(scope="module")
+def quick(start_server: Start) -> Any:
+    """A server whose model answers in microseconds, as it knows by now: it answers what it reads."""
+    server = start_server(WINE)
+    assert statuses_of(talk(server, QUICK * 2)) == [200, 200]
+    return server
+
+
+def test_what_is_answered_at_once_keeps_its_turn(quick: Any) -> None:
+    last = QUICK.replace(b"host: h", b"host: h\r\nconnection: close")
+    with connect(quick) as connection:
+        connection.sendall(
+            QUICK * 3 + GOOD + QUICK + b"GET /nowhere HTTP/1.1\r\nhost: h\r\n\r\n" + last
+        )
+        assert statuses_of(read_to_the_end(connection)) == [200] * 5 + [404, 200]
+    for half in (1, 30, len(QUICK) - 52, len(QUICK) - 1):
+        with connect(quick) as connection:
+            connection.sendall(QUICK + QUICK[:half])
+            assert statuses_of(connection.recv(65536)) == [200]
+            connection.sendall(QUICK[half:])
+            connection.shutdown(socket.SHUT_WR)
+            assert statuses_of(read_to_the_end(connection)) == [200]
+    assert statuses_of(talk(quick, QUICK + b"garbage\r\n\r\n")) == [200, 400]
+
+
+def test_what_is_answered_at_once_ends_as_it_is_asked_to(quick: Any) -> None:
+    for sent in (
+        QUICK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        QUICK.replace(b"host: h", b"host: h\r\nconnection: close"),
+    ):
+        with connect(quick) as connection:
+            connection.sendall(sent)
+            answer = read_to_the_end(connection)
+        assert statuses_of(answer) == [200]
+        assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_nothing_is_answered_at_once_to_who_never_reads(quick: Any) -> None:
+    before_kib = resident_kib(quick)
+    with connect(quick) as connection:
+        connection.setblocking(False)
+        sent = b""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(10_000):
+                sent = sent or QUICK * 20
+                sent = sent[connection.send(sent) :]
+        assert statuses_of(talk(quick, QUICK)) == [200]
+        assert resident_kib(quick) - before_kib < 20 * 1024
 
 
 def test_old_clients_are_answered_and_disconnected(server: Any, digit_png: bytes) -> None:

@@ -166,7 +166,8 @@ class Connection(HttpToolsProtocol):
     def _answers_at_once(self, body: bytes) -> bool:
         """Answers a request that takes less time than a task of its own."""
         is_busy = self.cycle is not None and not self.cycle.response_complete
-        if is_busy or self.expect_100_continue or not self._may_answer:
+        waits = is_busy or self.flow.write_paused or self.expect_100_continue
+        if waits or not self._may_answer:
             return False
         self._may_answer = False
         application: AsgiApplication = self.config.app  # type: ignore[assignment]
