@@ -64,6 +64,16 @@ async def main():
     await server.serve_forever()
 asyncio.run(main())
 """
+UVICORN_ECHO = """
+import os
+import uvicorn
+async def app(scope, receive, send):
+    if scope["type"] != "http": return
+    message = await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": message["body"]})
+uvicorn.run(app, port=int(os.environ["PORT"]), log_level="warning")
+"""
 NAIVE = """
 import os
 import numpy as np
@@ -154,6 +164,7 @@ def processes(folder: Path, against: Path | None) -> dict[str, Server]:
     sources = {"liteship": ROOT / "src"} | ({f"liteship of {against}": against} if against else {})
     servers = {"hello, C": Server((str(c_hello(folder)),), folder)}
     servers["hello, asyncio"] = Server((sys.executable, "-c", ASYNCIO_HELLO), folder)
+    servers["echo, uvicorn"] = Server((sys.executable, "-c", UVICORN_ECHO), folder)
     for name, source in sources.items():
         servers[f"{name}, digits"] = Server(serve, DIGITS, source.resolve())
     for name, source in sources.items():

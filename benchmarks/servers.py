@@ -1,12 +1,13 @@
-"""The digits function behind each HTTP server that is installed: cold start, and what a request costs.
+"""The wine function behind each HTTP server that is installed: cold start, and what a request costs.
 
     python benchmarks/servers.py [--runs 9] [--requests 2000]
 
-Cold start is from spawn to the first answer. A request's cost is the server's CPU time, children
-included, over many requests on four connections: it does not depend on how fast the client is.
-Requests a second do, where the client speaks HTTP/2 in Python. Each round runs every server once, in
-turn; medians. Candidates that cannot be imported are left out: install uvicorn, httptools, uvloop,
-zttp, hypercorn, granian and h2 into an environment of their own, and run this with its Python.
+The first row is the server that images run; the others run the function's ASGI application, and the
+last ones an echo, the least that they cost by themselves. Cold start is from spawn to the first answer.
+A request's cost is the server's CPU time, children included, over many requests on four connections: it
+does not depend on how fast the client is. Each round runs every server once, in turn; medians.
+Candidates that cannot be imported are left out: install uvicorn, h11, uvloop, zttp, hypercorn, granian
+and h2 into an environment of their own, and run this with its Python.
 """
 
 from __future__ import annotations
@@ -19,18 +20,36 @@ import os
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-DIGITS = ROOT / "functions" / "digits"
+WINE = ROOT / "functions" / "wine"
 CONNECTIONS = 4
-BODY = bytes(64)
 PATIENCE_S = 30
+
+OWN = """
+import os
+os.environ["PORT"] = str(port)
+from liteship.runtime.__main__ import main
+main([])
+"""
+ECHO = """
+import uvicorn
+async def echo(scope, receive, send):
+    if scope["type"] != "http": return
+    message = await receive()
+    length = (b"content-length", b"%d" % len(message["body"]))
+    await send({{"type": "http.response.start", "status": 200, "headers": [length]}})
+    await send({{"type": "http.response.body", "body": message["body"]}})
+uvicorn.run(echo, port=port, log_config=None, access_log=False, ws="none", **{options})
+"""
 
 UVICORN = """
 import uvicorn
@@ -53,9 +72,24 @@ asyncio.run(Server(handler.asgi, port=port, interface="asgi", http="{http}", log
 START = """
 import sys
 sys.path.insert(0, ".")
-from app import handler
 port = int(sys.argv[1])
 """
+HANDLER = "from app import handler\n"
+
+VALUES = [0.5] * 13
+TENSOR = struct.pack("<13f", *VALUES)
+NAMED = {"name": "measurements", "shape": [1, 13], "datatype": "FP32"}
+BINARY = json.dumps({"inputs": [NAMED | {"parameters": {"binary_data_size": len(TENSOR)}}]}).encode()
+V2 = "/v2/models/wine/infer"
+FORMS = {
+    "raw": ("/predict", "content-type: application/octet-stream", TENSOR),
+    "V2 JSON": (
+        V2,
+        "content-type: application/json",
+        json.dumps({"inputs": [NAMED | {"data": VALUES}]}).encode(),
+    ),
+    "V2 binary": (V2, f"inference-header-content-length: {len(BINARY)}", BINARY + TENSOR),
+}
 
 
 class Candidate(NamedTuple):
@@ -64,6 +98,7 @@ class Candidate(NamedTuple):
     needs: tuple[str, ...]
     start: str
     http2: bool = False
+    echoes: bool = False
 
 
 class Cost(NamedTuple):
@@ -71,17 +106,14 @@ class Cost(NamedTuple):
 
     first_answer_ms: float
     first_answer_cpu_ms: float
-    requests_per_s: float
-    request_cpu_ms: float
+    request_cpu_ms: dict[str, float]  # of each form
 
 
+H11, HTTPTOOLS = ({"http": parser, "loop": "asyncio"} for parser in ("h11", "httptools"))
 CANDIDATES = {
-    "uvicorn, h11": Candidate(
-        ("uvicorn", "h11"), UVICORN.format(options={"http": "h11", "loop": "asyncio"})
-    ),
-    "uvicorn, httptools": Candidate(
-        ("uvicorn", "httptools"), UVICORN.format(options={"http": "httptools", "loop": "asyncio"})
-    ),
+    "liteship": Candidate(("httptools",), OWN),
+    "uvicorn, h11": Candidate(("uvicorn", "h11"), UVICORN.format(options=H11)),
+    "uvicorn, httptools": Candidate(("uvicorn", "httptools"), UVICORN.format(options=HTTPTOOLS)),
     "uvicorn, httptools, uvloop": Candidate(
         ("uvicorn", "httptools", "uvloop"),
         UVICORN.format(options={"http": "httptools", "loop": "uvloop"}),
@@ -98,6 +130,8 @@ CANDIDATES = {
     "hypercorn, h2c": Candidate(("hypercorn", "h2"), HYPERCORN, http2=True),
     "granian": Candidate(("granian",), GRANIAN.format(http="1")),
     "granian, h2c": Candidate(("granian", "h2"), GRANIAN.format(http="2"), http2=True),
+    "echo, uvicorn, h11": Candidate(("uvicorn", "h11"), ECHO.format(options=H11), echoes=True),
+    "echo, uvicorn, httptools": Candidate(("uvicorn",), ECHO.format(options=HTTPTOOLS), echoes=True),
 }
 
 
@@ -118,10 +152,12 @@ def main() -> None:
             cost = measure(candidate, arguments.requests)
             if run:  # the first round fills the page cache
                 costs[name].append(cost)
-    print(f"{'':28}{'first answer, ms':>17}{'CPU, ms':>9}{'requests/s':>12}{'CPU ms/request':>16}")
+    print(f"{'medians':28}{'first answer, ms':>17}{'CPU, ms':>9}", "  CPU ms a request:", *FORMS)
     for name, measured in costs.items():
-        first, first_cpu, rate, cpu = (statistics.median(each) for each in zip(*measured, strict=True))
-        print(f"{name:28}{first:17.0f}{first_cpu:9.0f}{rate:12.0f}{cpu:16.3f}")
+        first = statistics.median(cost.first_answer_ms for cost in measured)
+        cpu = statistics.median(cost.first_answer_cpu_ms for cost in measured)
+        each = [statistics.median(cost.request_cpu_ms[form] for cost in measured) for form in FORMS]
+        print(f"{name:28}{first:17.0f}{cpu:9.0f}", *(f"{ms:12.3f}" for ms in each))
 
 
 def measure(candidate: Candidate, requests: int) -> Cost:
@@ -133,10 +169,11 @@ def measure(candidate: Candidate, requests: int) -> Cost:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     ask = ask_http2 if candidate.http2 else ask_http1
+    program = START + ("" if candidate.echoes else HANDLER) + candidate.start
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", START + candidate.start, str(port)],
-        cwd=DIGITS,
+        [sys.executable, "-c", program, str(port)],
+        cwd=WINE,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "LITESHIP_WORKERS": "2"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -144,17 +181,21 @@ def measure(candidate: Candidate, requests: int) -> Cost:
     )
     try:
         connect(port, process).close()
-        ask(port, 1)
+        ask(port, "raw", 1, candidate.echoes)
         first_answer_ms = (time.perf_counter() - start) * 1e3
-        cpu_before_s, start = cpu_s(process.pid), time.perf_counter()
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(ask, [port] * CONNECTIONS, [requests // CONNECTIONS] * CONNECTIONS))
-        wall_s = time.perf_counter() - start
-        request_cpu_ms = (cpu_s(process.pid) - cpu_before_s) / requests * 1e3
+        first_cpu_ms = cpu_ms(process.pid)
+        request_cpu_ms = {}
+        for form in FORMS:
+            ask(port, form, requests // 10, candidate.echoes)
+            before_ms = cpu_ms(process.pid)
+            with ThreadPoolExecutor(CONNECTIONS) as pool:
+                asked = repeat((port, form, requests // CONNECTIONS, candidate.echoes), CONNECTIONS)
+                list(pool.map(lambda each: ask(*each), asked))
+            request_cpu_ms[form] = (cpu_ms(process.pid) - before_ms) / requests
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return Cost(first_answer_ms, cpu_before_s * 1e3, requests / wall_s, request_cpu_ms)
+    return Cost(first_answer_ms, first_cpu_ms, request_cpu_ms)
 
 
 def connect(port: int, process: subprocess.Popen[bytes]) -> socket.socket:
@@ -167,18 +208,15 @@ def connect(port: int, process: subprocess.Popen[bytes]) -> socket.socket:
     sys.exit("the server did not start")
 
 
-def ask_http1(port: int, requests: int) -> None:
+def ask_http1(port: int, form: str, requests: int, echoes: bool) -> None:
     """Sends requests one after another over one connection, and checks every answer."""
-    head = (
-        f"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n"
-        f"content-length: {len(BODY)}\r\n\r\n"
-    )
+    path, header, body = FORMS[form]
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(requests):
-            connection.sendall(head.encode() + BODY)
-            status, body = read_http1(connection)
-            check(status, body)
+            connection.sendall(head.encode() + body)
+            check(*read_http1(connection), body if echoes else b"wine")
 
 
 def read_http1(connection: socket.socket) -> tuple[str, bytes]:
@@ -194,7 +232,7 @@ def read_http1(connection: socket.socket) -> tuple[str, bytes]:
     return lines[0].split(" ")[1], body
 
 
-def ask_http2(port: int, requests: int) -> None:
+def ask_http2(port: int, form: str, requests: int, echoes: bool) -> None:
     """The same in HTTP/2 with prior knowledge."""
     from h2.connection import H2Connection  # type: ignore[import-not-found]
     from h2.events import (  # type: ignore[import-not-found]
@@ -207,17 +245,19 @@ def ask_http2(port: int, requests: int) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         state = H2Connection()
         state.initiate_connection()
+        path, header, sent = FORMS[form]
+        name, _, value = header.partition(": ")
         headers = [
             (":method", "POST"),
-            (":path", "/predict"),
+            (":path", path),
             (":scheme", "http"),
             (":authority", "localhost"),
-            ("content-type", "application/octet-stream"),
+            (name, value),
         ]
         for _ in range(requests):
             stream = state.get_next_available_stream_id()
             state.send_headers(stream, headers)
-            state.send_data(stream, BODY, end_stream=True)
+            state.send_data(stream, sent, end_stream=True)
             connection.sendall(state.data_to_send())
             status, body, ended = "", b"", False
             while not ended:
@@ -230,7 +270,7 @@ def ask_http2(port: int, requests: int) -> None:
                         state.acknowledge_received_data(event.flow_controlled_length, stream)
                     ended = ended or isinstance(event, StreamEnded)
                 connection.sendall(state.data_to_send())
-            check(status, body)
+            check(status, body, sent if echoes else b"wine")
 
 
 def receive(connection: socket.socket) -> bytes:
@@ -242,21 +282,21 @@ def receive(connection: socket.socket) -> bytes:
     return connection.recv(65536) or sys.exit("the server closed the connection")
 
 
-def check(status: str, body: bytes) -> None:
-    """Ends the program if the answer is not a prediction."""
-    if status != "200" or "predictions" not in json.loads(body):
-        sys.exit(f"no prediction: {status} {body[:200]!r}")
+def check(status: str, body: bytes, expected: bytes) -> None:
+    """Ends the program if the answer is not what is expected."""
+    if status != "200" or expected not in body:
+        sys.exit(f"no such answer: {status} {body[:200]!r}")
 
 
-def cpu_s(session: int) -> float:
-    """CPU seconds of all processes of a session so far, from /proc (Linux)."""
-    ticks = 0
+def cpu_ms(session: int) -> float:
+    """CPU milliseconds of all threads of a session's processes so far, from /proc (Linux)."""
+    used_ns = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it ended meanwhile
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            if int(stat.read_text().rpartition(")")[2].split()[3]) == session:
+                for schedule in stat.parent.glob("task/*/schedstat"):
+                    used_ns += int(schedule.read_text().split()[0])
+    return used_ns / 1e6
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ assert entry_point.main([]) == 0
 COUNT = """
 print("loaded", *(name for name, module in sys.modules.items() if module))
 """
-UVICORN_HELLO = "uvicorn, uvicorn.lifespan.on, uvicorn.protocols.http.h11_impl"
+UVICORN_HELLO = "uvicorn, uvicorn.lifespan.on, uvicorn.protocols.http.httptools_impl"
 STANDARD_AND_COSTLY = {"multiprocessing", "unittest", "xml", "urllib.request", "http.client", "sqlite3"}
 
 
@@ -192,7 +192,7 @@ def test_the_http_server_loads_less_than_a_hello_of_uvicorn(
         run_python(f"import sys\n{SERVER_START}{COUNT}", golden_input(artifact_folder).hex())
     )
     hello = names(run_python(f"import sys, {UVICORN_HELLO}{COUNT}"))
-    assert {"asyncio", "h11"} <= served & hello
+    assert {"asyncio", "httptools"} <= served & hello
     assert not STANDARD_AND_COSTLY & served
     others = {name for name in served if name.partition(".")[0] != "liteship"}
     assert "ctypes" in others

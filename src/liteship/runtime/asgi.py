@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from liteship.errors import InputError, NotReadyError
@@ -20,15 +18,15 @@ from liteship.runtime.receiving import (
     request_id_from,
 )
 from liteship.runtime.routes import find, refuse, run
+from liteship.runtime.workers import Workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-    from concurrent.futures import Future
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
     from typing import Any
 
     from liteship.runtime.function import Function
-    from liteship.runtime.http import Answer, Route
+    from liteship.runtime.http import Route
     from liteship.runtime.metrics import Model
     from liteship.runtime.predictor import Inference
 
@@ -47,10 +45,8 @@ HTTP2_QUESTION = ("OPTIONS", READY[1])
 """Readiness, as Knative's queue-proxy asks where a cluster detects HTTP/2 by itself; an answer without
 an upgrade means HTTP/1.1 (https://github.com/knative/serving/blob/main/pkg/queue/health/probe.go)."""
 
-QUEUE_PER_WORKER = 10
-"""Predictions that may wait, for each worker: what Knative's queue-proxy lets wait before a Pod
-(https://github.com/knative/serving/blob/main/pkg/queue/sharedmain/main.go), so that ours never refuses
-what it let pass. Behind a plain Service, which limits nothing, it bounds memory and waiting."""
+ESCAPES = frozenset(b"%#")
+"""In a target: what has to be decoded before a path can be found."""
 
 UNKNOWN = ("unknown", "unknown")
 """Model and version in the metrics of a process whose model is not ready."""
@@ -60,7 +56,8 @@ class AsgiApplication:
     """Answers HTTP requests for one function.
 
     Predictions run in as many threads as there are workers; the event loop stays free for health
-    questions and for refusing what would have to wait too long.
+    questions and for refusing what would have to wait too long. It answers itself what takes less
+    than handing it to a thread.
 
     Args:
         function: The function that answers.
@@ -76,14 +73,11 @@ class AsgiApplication:
 
         settings = function.settings
         self.draining = False
-        self.workers = settings.workers or _usable_cpus()
-        queue = self.workers * QUEUE_PER_WORKER if settings.queue is None else settings.queue
-        self._places = self.workers + queue
+        self._workers = Workers(function)
+        self.workers = self._workers.count
         limit_bytes = settings.max_body_bytes
-        self._intake = Intake(self._places * limit_bytes, limit_bytes)
+        self._intake = Intake(self._workers.places * limit_bytes, limit_bytes)
         self._function = function
-        self._pool = ThreadPoolExecutor(self.workers, "predict")
-        self._predictions: set[Future[Response]] = set()  # running and waiting
         self._in_flight = 0
         self._metrics = Metrics()
         function.telemetry.watch = self._count_predictions
@@ -94,7 +88,7 @@ class AsgiApplication:
     @property
     def unfinished(self) -> int:
         """Predictions that are running or waiting."""
-        return len(self._predictions)
+        return self._workers.unfinished
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
@@ -119,7 +113,8 @@ class AsgiApplication:
             return
         found = find(self._function, *asked)
         if found is not None and found[0].kind == HEALTH:
-            await _send(await self._answer(*found, scope, receive), send_and_watch)
+            response = await self._answer(*found, headers_of(scope["headers"]), scope, receive)
+            await _send(response, send_and_watch)
             return
         start = time.perf_counter()
         model: Model | None = None
@@ -129,6 +124,36 @@ class AsgiApplication:
         finally:
             self._in_flight -= 1
             self._metrics.answered(model or self._model(), status, time.perf_counter() - start)
+
+    def answer_at_once(
+        self, method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> Response | None:
+        """Answers a whole request that takes less time than the messages and the task of ASGI do.
+
+        Args:
+            method: Upper case.
+            target: Path and query, percent-encoded.
+            headers: Names in lower case.
+            body: All of it.
+
+        Returns:
+            The same answer as by ASGI; None for every other request.
+        """
+        path, _, query = target.decode("latin-1").partition("?")
+        found = find(self._function, method.decode(), path)
+        if found is None or found[0].kind != WORK or self.draining or not ESCAPES.isdisjoint(target):
+            return None
+        by_name = headers_of(headers)
+        if is_ambiguous(by_name) or not self._workers.answers_at_once(len(body), by_name):
+            return None
+        start = time.perf_counter()
+        route, path_parameters = found
+        request = Request(route.method, path, by_name, body, request_id_from(by_name), query)
+        request.path_parameters = path_parameters
+        response = run(route.answer, self._function, request)
+        model = response.model or self._model()
+        self._metrics.answered(model, response.status, time.perf_counter() - start)
+        return response
 
     async def answer(self, route: Route, request: Request) -> Response:
         """Answers a whole request that did not come by ASGI.
@@ -143,7 +168,7 @@ class AsgiApplication:
         self._in_flight += 1
         try:
             if route.kind == WORK:
-                self._require_place()
+                self._workers.require_place()
             response = await self._run(route, request)
         except NotReadyError as error:
             response = self._refuse(error, request.request_id)
@@ -157,12 +182,13 @@ class AsgiApplication:
         self, asked: tuple[str, str], found: Found | None, scope: Scope, receive: Receive, send: Send
     ) -> Model | None:
         """The model that the answer is of; None where that is not known, or is none in particular."""
-        if is_ambiguous(scope):
+        headers = headers_of(scope["headers"])
+        if is_ambiguous(headers):
             response = self._refuse(ambiguous(), str(uuid.uuid4()))
         elif found is not None:
-            response = await self._answer(*found, scope, receive)
+            response = await self._answer(*found, headers, scope, receive)
         elif asked == EVENTS and self._takes_event(scope):
-            response = await self._answer_event(scope, receive)
+            response = await self._answer_event(headers, scope, receive)
         else:
             await self._function.app(scope, receive, send)
             return None
@@ -170,20 +196,24 @@ class AsgiApplication:
         return response.model
 
     async def _answer(
-        self, route: Route, path_parameters: dict[str, str], scope: Scope, receive: Receive
+        self,
+        route: Route,
+        path_parameters: dict[str, str],
+        headers: dict[str, str],
+        scope: Scope,
+        receive: Receive,
     ) -> Response:
-        headers = headers_of(scope)
         request_id = request_id_from(headers)
         is_work = route.kind == WORK
         try:
             if is_work:
-                self._require_place()
+                self._workers.require_place()
             async with self._intake.watch(receive) as receive_within:
                 limit_bytes = self._function.settings.max_body_bytes
                 body = await read_body(headers, receive_within, limit_bytes)
             # Again: a place is taken by a whole request only, or slow callers would hold them all.
             if is_work:
-                self._require_place()
+                self._workers.require_place()
         except (InputError, NotReadyError) as error:
             return self._refuse(error, request_id)
         query = scope.get("query_string", b"").decode("latin-1")
@@ -192,8 +222,8 @@ class AsgiApplication:
         return await self._run(route, request)
 
     async def _run(self, route: Route, request: Request) -> Response:
-        if route.kind == WORK:
-            return await self._in_pool(route.answer, request)
+        if route.kind == WORK and not self._workers.answers_at_once(len(request.body), request.headers):
+            return await self._workers.run(route.answer, request)
         if self.draining and (request.method, request.path) in {READY, READY_V2}:
             return _shutting_down(request.request_id)
         return run(route.answer, self._function, request)
@@ -205,32 +235,25 @@ class AsgiApplication:
         is_ours = self._function.settings.answers_uploads or self._function.extend is None
         return is_ours and is_event(scope["headers"])
 
-    async def _answer_event(self, scope: Scope, receive: Receive) -> Response:
+    async def _answer_event(self, headers: dict[str, str], scope: Scope, receive: Receive) -> Response:
         from liteship.runtime.triggers import admission, deliveries
 
-        headers = headers_of(scope)
         request_id = request_id_from(headers)
         settings = self._function.settings
         try:
             admission.require_uploads(settings)
-            self._require_place()
+            self._workers.require_place()
             async with self._intake.watch(receive) as receive_within:
                 limit_bytes = settings.max_body_bytes
                 received = await deliveries.receive_event(headers, receive_within, limit_bytes)
-            self._require_place()  # again, as above
+            self._workers.require_place()  # again, as above
         except (InputError, NotReadyError) as error:
             return self._refuse(error, request_id)
         body, oversized = received
         route = partial(
             deliveries.answer_event, query=scope.get("query_string", b""), oversized=oversized
         )
-        return await self._in_pool(route, Request(*EVENTS, headers, body, request_id))
-
-    async def _in_pool(self, route: Answer, request: Request) -> Response:
-        future = self._pool.submit(run, route, self._function, request)
-        self._predictions.add(future)
-        future.add_done_callback(self._predictions.discard)
-        return await asyncio.wrap_future(future)
+        return await self._workers.run(route, Request(*EVENTS, headers, body, request_id))
 
     def _refuse(self, error: InputError | NotReadyError, request_id: str) -> Response:
         response = refuse(self._function, error, request_id)
@@ -240,15 +263,6 @@ class AsgiApplication:
             response.headers["connection"] = "close"
         return response
 
-    def _require_place(self) -> None:
-        if len(self._predictions) >= self._places:
-            raise NotReadyError(
-                "queue-full",
-                "as many requests are waiting as may",
-                expected=f"at most {self._places} predictions running or waiting",
-                hint="send the request again after a second, or run more instances",
-            )
-
     def _model(self) -> Model:
         try:
             manifest = self._function.require_predictor().manifest
@@ -257,13 +271,14 @@ class AsgiApplication:
         return manifest.name, manifest.version
 
     def _count_predictions(self, inference: Inference, *, low_confidence: int) -> None:
+        self._workers.learn(inference)
         model = inference.model, inference.version
         self._metrics.predicted(model, count=len(inference.outputs), low_confidence=low_confidence)
 
     async def _send_metrics(self, send: Send) -> None:
         from liteship.runtime.metrics import CONTENT_TYPE
 
-        waiting = max(0, len(self._predictions) - self.workers)
+        waiting = self._workers.waiting
         text = self._metrics.text(self._model(), in_flight=self._in_flight, waiting=waiting)
         body = text.encode()
         headers = {"content-type": CONTENT_TYPE, "content-length": str(len(body))}
@@ -301,9 +316,3 @@ def _shutting_down(request_id: str) -> Response:
     response = error_response(error, request_id)
     response.headers["x-request-id"] = request_id
     return response
-
-
-def _usable_cpus() -> int:
-    from liteship.runtime.cpu_quota import usable_cpus
-
-    return usable_cpus()

@@ -15,7 +15,7 @@ from liteship.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from liteship.runtime.function import Function
 
@@ -152,12 +152,14 @@ class Route:
         self.kind = kind
         self._parts = template.split("/")
 
-    def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The named parts of a path that this route answers; None for every other request."""
-        if method != self.method:
-            return None
-        parts = path.split("/")
-        if len(parts) != len(self._parts):
+    def match(self, method: str, parts: Sequence[str]) -> dict[str, str] | None:
+        """The named parts of a path that this route answers; None for every other request.
+
+        Args:
+            method: Upper case.
+            parts: What is between the slashes of the path.
+        """
+        if method != self.method or len(parts) != len(self._parts):
             return None
         named = {}
         for part, expected in zip(parts, self._parts, strict=True):
@@ -185,8 +187,9 @@ WORK = "work"
 
 def find_route(routes: Iterable[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     """The first route that answers a request, and the named parts of its path."""
+    parts = path.split("/")
     for route in routes:
-        named = route.match(method, path)
+        named = route.match(method, parts)
         if named is not None:
             return route, named
     return None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,13 +11,14 @@ import pytest
 
 from liteship.errors import InputError, NotReadyError, PayloadTooLargeError
 from liteship.runtime import receiving
+from liteship.runtime.function import Function
+from liteship.runtime.predictor import Inference
 from liteship.runtime.receiving import Intake, read_body, request_id_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from liteship import Function
-
+WINE = Path(__file__).parents[3] / "functions" / "wine"
 LIMIT_BYTES = 1000
 
 
@@ -148,6 +150,101 @@ def test_a_body_in_chunks_over_the_limit_is_refused(make_function: Callable[...,
         response = asyncio.run(ask(app))
         assert response.status_code == 413
         assert response.json()["received"] == "1,200 bytes"
+
+
+def test_a_body_of_two_lengths_is_refused(make_function: Callable[..., Function]) -> None:
+    """By any server that lets it through; ours refuses it as it parses it."""
+
+    async def ask(app: Any) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+            headers = {"content-length": "5", "transfer-encoding": "chunked"}
+            return await client.post("/predict", content=b"12345", headers=headers)
+
+    response = asyncio.run(ask(make_function().asgi))
+    assert (response.status_code, response.json()["reference"]) == (400, "framing-ambiguous")
+    assert response.headers["connection"] == "close"
+
+
+def learn_quick(function: Function) -> None:
+    """As if it had answered one request in next to no time."""
+    quick = Inference("wine", "1", [{}], [{}], [], {"invoke": 0.0001})
+    function.asgi._workers.learn(quick)
+
+
+V2_INFER = "/v2/models/wine/infer"
+V2_BODY = {
+    "inputs": [{"name": "measurements", "shape": [1, 13], "datatype": "FP32", "data": [0.5] * 13}]
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "body", "status"),
+    [
+        ("/predict", "application/octet-stream", bytes(52), 200),
+        ("/predict?top=1", "application/octet-stream", bytes(52), 200),
+        (V2_INFER, "application/json", json.dumps(V2_BODY).encode(), 200),
+        ("/v1/models/wine:predict", "application/json", b'{"instances": [[0.5]]}', 400),
+        ("/predict", "application/octet-stream", bytes(51), 400),
+        ("/predict", "text/plain", b"x", 415),
+        ("/v2/models/other/infer", "application/json", b"{}", 404),
+    ],
+)
+def test_what_is_answered_at_once_is_answered_the_same(
+    path: str, content_type: str, body: bytes, status: int
+) -> None:
+    function = Function(str(WINE / "app.py"), environ={})
+    headers = {"content-type": content_type, "x-request-id": "r", "content-length": str(len(body))}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    asked = b"POST", path.encode(), raw, body
+    assert function.asgi.answer_at_once(*asked) is None, "nothing is known of its cost"
+
+    async def ask(app: Any) -> tuple[httpx.Response, str]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+            response = await client.post(path, content=body, headers=headers)
+            return response, (await client.get("/metrics")).text
+
+    answer, _ = asyncio.run(ask(function.asgi))
+    learn_quick(function)
+    at_once = function.asgi.answer_at_once(*asked)
+    assert at_once is not None
+    assert (at_once.status, answer.status_code) == (status, status)
+    assert at_once.body == answer.content
+    for ours in (at_once.headers, answer.headers):
+        assert "server-timing" in ours if status == 200 else "server-timing" not in ours
+    assert {**at_once.headers, "server-timing": ""} == {**answer.headers, "server-timing": ""}
+    _, metrics = asyncio.run(ask(function.asgi))
+    total = sum(
+        float(line.rpartition(" ")[2])
+        for line in metrics.splitlines()
+        if line.startswith("liteship_requests_total{")
+    )
+    assert total == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "extra"),
+    [
+        (b"GET", b"/predict", ()),
+        (b"GET", b"/health/live", ()),
+        (b"POST", b"/nowhere", ()),
+        (b"POST", b"/", ()),
+        (b"POST", b"/%70redict", ()),
+        (b"POST", b"/predict#there", ()),
+        (b"POST", b"http://h/predict", ()),
+        (b"POST", b"/predict", ((b"content-encoding", b"gzip"),)),
+        (b"POST", b"/predict", ((b"content-length", b"1"), (b"transfer-encoding", b"chunked"))),
+    ],
+)
+def test_everything_else_is_left_to_the_application(
+    method: bytes, target: bytes, extra: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    function = Function(str(WINE / "app.py"), environ={})
+    learn_quick(function)
+    content_type = (b"content-type", b"application/octet-stream")
+    assert function.asgi.answer_at_once(b"POST", b"/predict", [content_type], bytes(52))
+    assert function.asgi.answer_at_once(method, target, [content_type, *extra], bytes(52)) is None
+    function.asgi.draining = True
+    assert function.asgi.answer_at_once(b"POST", b"/predict", [content_type], bytes(52)) is None
 
 
 def test_start_and_end_are_acknowledged(make_function: Callable[..., Function]) -> None:

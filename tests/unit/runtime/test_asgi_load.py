@@ -13,8 +13,8 @@ import pytest
 from tests.exposition import Family, parse
 
 from liteship.errors import NotReadyError
-from liteship.runtime.asgi import QUEUE_PER_WORKER
 from liteship.runtime.cpu_quota import usable_cpus
+from liteship.runtime.workers import QUEUE_PER_WORKER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -21,6 +21,14 @@ def test_who_connects_early_waits() -> None:
                 assert accepted.recv(5) == b"hello"
 
 
+def test_what_is_written_in_parts_is_not_delayed() -> None:
+    """Nagle's algorithm holds a second part back for 40 ms: until the first is acknowledged."""
+    with listen(0, "127.0.0.1") as listener, socket.create_connection(listener.getsockname(), 10):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_is_free_again_as_soon_as_its_server_ended() -> None:
     with listen(0, "127.0.0.1") as first:
         port = first.getsockname()[1]

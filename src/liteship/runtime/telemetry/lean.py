@@ -110,11 +110,15 @@ class LeanWriter:
         )
 
 
+_encode = json.JSONEncoder(default=str).encode
+"""`json.dumps` would make an encoder for each line."""
+
+
 def _write(line: Mapping[str, object]) -> None:
     # One write a line, so that lines of several threads do not mix.
     # ASCII, which every stream can hold: a caller may send half a character, which UTF-8 cannot.
     try:
-        sys.stdout.write(json.dumps(line, default=str) + "\n")
+        sys.stdout.write(_encode(line) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # Who read the log is gone: the answers matter more, and flushing at the end must not fail
