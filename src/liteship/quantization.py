@@ -1,8 +1,9 @@
 """Affine quantization in the standard library.
 
 A quantized integer q stands for the real number (q - zero_point) × scale
-(Jacob et al. 2018, https://arxiv.org/abs/1712.05877, eq. 1). Going back, liteship rounds half to
-even and saturates at the ends of the dtype, as XNNPACK does.
+(Jacob et al. 2018, https://arxiv.org/abs/1712.05877, eq. 1). Going back, liteship does what XNNPACK
+does, to the bit: it multiplies float32 numbers by the float32 reciprocal of the scale, rounds half to even,
+and saturates at the ends of the dtype. So LiteRT may do it instead: `runtime/codecs/quantizer.py`.
 
 In and out: numbers, `bytes` and `array.array`. Imports nothing outside the standard library: this
 module runs at every cold start.
@@ -40,24 +41,42 @@ ITEM_BYTES = {dtype: array(code).itemsize for dtype, code in TYPECODES.items()}
 """Bytes an element of each dtype takes."""
 
 
+FLOAT32_MAX = 3.4028234663852886e38
+"""Greatest number of a float32."""
+
+
 def quantize(values: Iterable[float], dtype: str, scale: float, zero_point: int) -> array[int]:
     """Quantizes real numbers.
 
     Args:
-        values: Finite real numbers.
+        values: Finite real numbers; taken as float32.
         dtype: `int8`, `uint8` or `int16`.
         scale: Real size of one step, greater than 0.
         zero_point: The integer that stands for 0.0.
 
     Returns:
-        An array of `dtype`, as long as `values`: round-half-even(value / scale) + zero_point,
-        saturated to the range of the dtype.
+        An array of `dtype`, as long as `values`: round-half-even(value × (1 / scale)) + zero_point,
+        saturated to the range of the dtype; reciprocal and product are float32.
     """
     least, greatest = INTEGER_RANGE[dtype]
+    lowest, highest = least - zero_point, greatest - zero_point
+    (reciprocal,) = array("f", [min(1 / scale, FLOAT32_MAX)])
+    # Two float32 numbers have an exact product in Python's float64, so `array` rounds it only once
+    steps = array("f", [value * reciprocal for value in array("f", values)])
     return array(
         TYPECODES[dtype],
-        [min(max(round(value / scale) + zero_point, least), greatest) for value in values],
+        [round(min(max(step, lowest), highest)) + zero_point for step in steps],
     )
+
+
+def are_finite(numbers: array[float]) -> bool:
+    """Whether none of an array's floats is NaN or an infinity."""
+    if numbers.typecode == "f":
+        # Sign and upper exponent of each, little-endian: below 2^127 they are no 7f and no ff
+        tops = numbers.tobytes()[3::4]
+        if b"\x7f" not in tops and b"\xff" not in tops:
+            return True
+    return all(map(math.isfinite, numbers))
 
 
 def dequantize(values: Sequence[int], scale: float, zero_point: int) -> list[float]:

@@ -118,9 +118,12 @@ def _predictor(function: Function, request: Request) -> Predictor | Pipeline:
 
 
 def _content(body: bytes, predictor: Predictor | Pipeline, max_batch: int) -> dict[str, object]:
-    from liteship.runtime.codecs.json_form import most_values, parse_json
+    from liteship.runtime.codecs.json_form import parse_tensors
 
-    content = parse_json(body, most_values(predictor.manifest, max_batch))
+    manifest = predictor.manifest
+    # Without a batch, rows are put together to one tensor: they have to stay lists
+    keys = {"instances", "inputs", *(spec.name for spec in manifest.inputs)}
+    content = parse_tensors(body, keys if manifest.is_batched else (), manifest, max_batch)
     if not isinstance(content, dict) or len(content.keys() & {"instances", "inputs"}) != 1:
         raise InputError(
             "json-form",
