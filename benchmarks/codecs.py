@@ -31,7 +31,7 @@ MODEL = ROOT / "build" / "benchmarks" / "mobilenet" / "model"
 
 def bodies(manifest: Any) -> dict[str, tuple[str, dict[str, str], bytes]]:
     """Path, headers and body of a request in each wire form."""
-    rng = random.Random(1)
+    rng = random.Random(1)  # noqa: S311  # numbers to measure with
     (spec,) = manifest.inputs
     count, shape = spec.elements, [1, *spec.item_shape[1:]]
     least = 0 if spec.dtype == "uint8" else -128
@@ -90,7 +90,7 @@ def jpeg(width: int, height: int) -> bytes:
 
     from PIL import Image, ImageFilter
 
-    rng = random.Random(2)
+    rng = random.Random(2)  # noqa: S311  # as above
     small = Image.frombytes("RGB", (32, 24), rng.randbytes(32 * 24 * 3))
     noise = Image.frombytes("RGB", (64, 64), rng.randbytes(64 * 64 * 3)).filter(ImageFilter.BLUR)
     picture = small.resize((width, height), Image.Resampling.BICUBIC)
@@ -113,7 +113,7 @@ def measure(model: Path, repeats_ms: float) -> dict[str, list[float]]:
     predictor = Predictor(Artifact.load(model))
     predictor.warm_up()
     manifest = predictor.manifest
-    rng = random.Random(3)
+    rng = random.Random(3)  # noqa: S311  # as above
     outputs = [{spec.name: rng.randbytes(spec.size_bytes) for spec in manifest.outputs}]
     found = {}
     for name, (path, headers, body) in bodies(manifest).items():
@@ -125,8 +125,7 @@ def measure(model: Path, repeats_ms: float) -> dict[str, list[float]]:
             asked = read_request(request, manifest, 32)
             return asked, decode_items(asked.inputs, manifest, 32, 30_000_000)
 
-        asked, items = decode()
-        assert len(items) == 1
+        asked, _ = decode()
 
         def encode(asked: Any = asked) -> Response:
             inference = predictor.conclude(manifest, outputs, {})
@@ -161,6 +160,7 @@ def run(source: Path, model: Path) -> dict[str, list[float]]:
 
 
 def main() -> None:
+    """Prints a line for each form."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--against", type=Path)

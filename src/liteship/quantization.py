@@ -2,8 +2,8 @@
 
 A quantized integer q stands for the real number (q - zero_point) × scale
 (Jacob et al. 2018, https://arxiv.org/abs/1712.05877, eq. 1). Going back, liteship does what XNNPACK
-does, to the bit: it multiplies float32 numbers by the float32 reciprocal of the scale, rounds half to even,
-and saturates at the ends of the dtype. So LiteRT may do it instead: `runtime/codecs/quantizer.py`.
+does, to the bit: it multiplies float32 numbers by the float32 reciprocal of the scale, rounds half to
+even, and saturates at the ends of the dtype. So LiteRT may do it instead: `codecs/quantizer.py`.
 
 In and out: numbers, `bytes` and `array.array`. Imports nothing outside the standard library: this
 module runs at every cold start.
@@ -45,6 +45,10 @@ FLOAT32_MAX = 3.4028234663852886e38
 """Greatest number of a float32."""
 
 
+_SAMPLING = 8
+"""One of so many scores is looked at to tell which can be among the best."""
+
+
 def quantize(values: Iterable[float], dtype: str, scale: float, zero_point: int) -> array[int]:
     """Quantizes real numbers.
 
@@ -84,6 +88,13 @@ def dequantize(values: Sequence[int], scale: float, zero_point: int) -> list[flo
     return [(value - zero_point) * scale for value in values]
 
 
+@lru_cache(maxsize=64)  # as below
+def real_table(dtype: str, scale: float, zero_point: int) -> tuple[float, ...]:
+    """The real number behind each byte of a tensor of `int8` or `uint8`."""
+    every = array(TYPECODES[dtype], bytes(range(256)))
+    return tuple(dequantize(every, scale, zero_point))
+
+
 @lru_cache(maxsize=64)  # the same few tables for every request
 def pixel_table(
     mean: float, std: float, dtype: str, scale: float, zero_point: int
@@ -119,6 +130,22 @@ def softmax(values: Sequence[float]) -> list[float]:
     exponentials = [math.exp(value - peak) for value in values]
     total = sum(exponentials)
     return [value / total for value in exponentials]
+
+
+def best_indices(scores: Sequence[float], most: int) -> list[int]:
+    """Where the greatest numbers are, greatest first; the first of equals before the others.
+
+    Args:
+        scores: Finite.
+        most: How many, at least 1.
+    """
+    indices: Iterable[int] = range(len(scores))
+    sample = scores[::_SAMPLING]
+    if most <= len(sample):
+        # None of the best is below so many of the sample's best: few are left to sort
+        least = sorted(sample)[-most]
+        indices = [index for index, score in enumerate(scores) if score >= least]
+    return sorted(indices, key=lambda index: (-scores[index], index))[:most]
 
 
 def sigmoid(values: Sequence[float]) -> list[float]:

@@ -132,8 +132,8 @@ def open_picture(
         body: A file in one of `FORMATS`.
         mode: Pillow's, of 8 bits a channel: `L` or `RGB`.
         max_pixels: Width × height that may be decoded; checked before decoding.
-        target: Width and height that it is made smaller to. A JPEG is decoded at a half, a quarter or an
-            eighth of its size where that leaves `REDUCING_GAP` times as much in each direction.
+        target: Width and height that it is made smaller to. A JPEG is decoded at a half, a quarter or
+            an eighth of its size where that leaves `REDUCING_GAP` times as much in each direction.
 
     Raises:
         InputError: As `decode_image`.
@@ -145,7 +145,8 @@ def open_picture(
             "the picture has too many pixels to decode",
             expected=f"at most {max_pixels:,} pixels",
             received=f"{image.width} × {image.height}",
-            hint="send it smaller" + (f"; the model looks at {target[0]} × {target[1]}" if target else ""),
+            hint="send it smaller"
+            + (f"; the model looks at {target[0]} × {target[1]}" if target else ""),
         )
     if image.mode not in EIGHT_BIT_MODES:
         raise UnsupportedMediaError(

@@ -86,7 +86,7 @@ def most_values(manifest: Manifest, max_batch: int) -> int:
 
 
 def _require_length(body: bytes, most: int) -> None:
-    """Refuses more lists, objects and commas: parsed, `[[1],[1],…` takes 25 times its size of memory."""
+    """Refuses more lists, objects and commas: parsed, `[[1],[1],…` takes 25 times its size."""
     if len(body) > most and (found := sum(map(body.count, (b",", b"[", b"{")))) > most:
         raise PayloadTooLargeError(
             "json-too-long",

@@ -17,13 +17,14 @@ import math
 import struct
 from array import array
 
+from liteship.errors import InputError
 from liteship.quantization import INTEGER_RANGE, TYPECODES, are_finite
 from liteship.runtime.codecs.json_form import PackedNumbers, require_unique
 
 try:
     from orjson import loads as _loads
 except ImportError:
-    _loads = json.loads
+    _loads = json.loads  # type: ignore[assignment]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def parse_long(body: bytes, keys: Collection[str], manifest: Manifest) -> object
     """
     try:
         return _parse(body, {json.dumps(key).encode() for key in keys}, manifest)
-    except (ValueError, OverflowError, RecursionError, struct.error):
+    except (InputError, ValueError, OverflowError, RecursionError, struct.error):
         return None
 
 
