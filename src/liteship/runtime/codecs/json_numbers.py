@@ -37,6 +37,7 @@ LEAST_BYTES = 1024
 
 _PIECE_BYTES = 65_536
 _MOST_LISTS = 64
+_MOST_KEY_BYTES = 300
 _MOST_RANK = 8
 _SPACE = b" \t\r\n"
 _OF_NUMBERS = b"0123456789+-.eE"
@@ -98,12 +99,12 @@ def _lists(body: bytes, keys: Collection[bytes]) -> Iterator[tuple[int, bytes]]:
         start = body.find(b"[", start + 1)
         if start < 0:
             return
+        before = body[max(start - _MOST_KEY_BYTES, 0) : start].rstrip(_SPACE)
+        if not (before.endswith(b":") and before[:-1].rstrip(_SPACE).endswith(tuple(keys))):
+            continue
         ends = [end for end in (body.find(b'"', start), body.find(b"}", start)) if end >= 0]
         text = body[start : min(ends, default=start)].rstrip(_SPACE + b",")
-        if len(text) < LEAST_BYTES:
-            continue
-        before = body[max(start - 300, 0) : start].rstrip(_SPACE)
-        if before.endswith(b":") and before[:-1].rstrip(_SPACE).endswith(tuple(keys)):
+        if len(text) >= LEAST_BYTES:
             yield start, text
             start += len(text)
 
@@ -117,16 +118,19 @@ def _pack(text: bytes, manifest: Manifest) -> PackedNumbers | None:
         text = text[1:-1]
     else:
         shape = _shape(text.translate(None, _OF_NUMBERS + _SPACE))
+        if shape is None:
+            return None
+        # Between two commas is one number, as is checked below: where no innermost list lacks one, none
+        # stands outside of them
         dense = text.translate(None, _SPACE)
-        # Between commas is one number, as is checked below; so none stands outside of an innermost list
-        if shape is None or any(gap in dense for gap in (b"[,", b",]", b"[]")):
+        if any(gap in dense for gap in ((b"[,", b",]") if shape[-1] > 1 else (b"[]",))):
             return None
         text = text.translate(_TO_SPACES)
     dtypes = {spec.dtype for spec in manifest.inputs}
     if any(letter in text for letter in (b".", b"e", b"E")):
         numbers = _parse_pieces(text, "d" if "float64" in dtypes else "f")
     else:
-        dtype = dtypes.pop()
+        dtype = dtypes.pop() if len(dtypes) == 1 else ""
         try:
             numbers = _parse_pieces(text, TYPECODES[dtype] if dtype in INTEGER_RANGE else "q")
         except struct.error:
