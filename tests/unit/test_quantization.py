@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import math
 import struct
-from decimal import ROUND_HALF_EVEN, Decimal
+from array import array
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from liteship.quantization import (
     INTEGER_RANGE,
     ITEM_BYTES,
     TYPECODES,
+    are_finite,
+    best_indices,
     dequantize,
     pixel_table,
     quantize,
+    real_table,
     sigmoid,
     softmax,
 )
@@ -54,13 +58,70 @@ def test_quantize_is_the_formula_on_random_numbers(dtype: str) -> None:
     least, greatest = INTEGER_RANGE[dtype]
     for _ in range(200):
         scale, zero_point = rng.uniform(1e-4, 10), int(rng.integers(least, greatest + 1))
-        values = [rng.normal(0, scale * 100) for _ in range(20)]
-        expected = [
-            int((Decimal(value / scale)).quantize(Decimal(1), ROUND_HALF_EVEN)) + zero_point
-            for value in values
-        ]
-        clipped = [min(max(each, least), greatest) for each in expected]
-        assert list(quantize(values, dtype, scale, zero_point)) == clipped
+        # Half of them where one float32 more or less decides between two steps
+        ties = (rng.integers(-200, 200, 20) + 0.5) * scale
+        values = np.concatenate([rng.normal(0, scale * 100, 20), ties])
+        expected = of_the_formula(values, dtype, scale, zero_point)
+        assert quantize(values.tolist(), dtype, scale, zero_point).tolist() == expected.tolist()
+
+
+def of_the_formula(values: Any, dtype: str, scale: float, zero_point: int) -> Any:
+    """NumPy's float32 arithmetic."""
+    steps = np.rint(np.asarray(values, np.float32) * np.float32(1 / scale)).astype(np.float64)
+    return (steps + zero_point).clip(*INTEGER_RANGE[dtype]).astype(dtype)
+
+
+def test_numbers_of_any_size_are_quantized() -> None:
+    every = [0.0, -0.0, 1e-45, 3.4e38, -3.4e38, 1e39, -1e300]
+    for scale in (1e-320, 1e-45, 1e-38, 1.0, 1e38):
+        for dtype, (least, greatest) in INTEGER_RANGE.items():
+            assert all(least <= each <= greatest for each in quantize(every, dtype, scale, 0))
+
+
+def test_a_picture_gives_the_same_as_its_normalised_pixels() -> None:
+    rng = np.random.default_rng(17)
+    pixels = np.arange(256)
+    for _, mean, std in CHANNELS:
+        for dtype in INTEGER_RANGE:
+            # 1 / std: each pixel a step, and with a mean of 127.5 each between two
+            for scale in (1 / std, 2 / std, float(rng.uniform(0.1, 5)) / std):
+                real = ((pixels - mean) / std).astype(np.float32)
+                received = b"".join(
+                    bytes(element)
+                    for element in zip(*pixel_table(mean, std, dtype, scale, 0), strict=True)
+                )
+                assert received == quantize(real.tolist(), dtype, scale, 0).tobytes()
+
+
+def test_what_is_not_finite_is_found_wherever_it_is() -> None:
+    rng = np.random.default_rng(18)
+    for code, kind in (("f", np.float32), ("d", np.float64)):
+        numbers = np.concatenate([rng.normal(0, 1e3, 50), [np.finfo(kind).max, np.finfo(kind).min, 0]])
+        assert are_finite(array(code, numbers.tolist()))
+        for bad in (np.nan, -np.nan, np.inf, -np.inf):
+            place = int(rng.integers(0, len(numbers)))
+            assert not are_finite(array(code, [*numbers[:place], bad, *numbers[place:]]))
+    # Every pattern of a float32's upper 16 bits
+    every = np.arange(2**16, dtype=np.uint32) << 16
+    for data in every.view(np.float32).reshape(-1, 64):
+        assert are_finite(array("f", data.tobytes())) == bool(np.isfinite(data).all())
+
+
+def test_a_table_has_the_real_number_of_each_byte() -> None:
+    data = bytes(range(256))
+    for dtype in ("int8", "uint8"):
+        values = array(TYPECODES[dtype], data)
+        assert list(real_table(dtype, 0.1, 7)) == dequantize(values, 0.1, 7)
+
+
+def test_the_best_are_those_that_sorting_finds() -> None:
+    rng = np.random.default_rng(19)
+    for _ in range(300):
+        size, kinds = int(rng.integers(1, 200)), int(rng.integers(1, 60))
+        scores = rng.integers(0, kinds, size).astype(float).tolist()
+        most = int(rng.integers(1, size + 3))
+        expected = sorted(range(size), key=lambda index: (-scores[index], index))[:most]
+        assert best_indices(scores, most) == expected
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
@@ -93,8 +154,8 @@ def test_a_pixel_table_is_the_formula_for_all_256_pixels(
             least, greatest = INTEGER_RANGE[dtype]
             scale = (high - low) / (greatest - least) * factor
             zero_point = min(max(round(least - low / scale), least), greatest)
-            steps = [np.rint((pixel - mean) / std / scale) + zero_point for pixel in range(256)]
-            expected = [np.clip(step, least, greatest).astype(dtype).tobytes() for step in steps]
+            real = [(pixel - mean) / std for pixel in range(256)]
+            expected = [each.tobytes() for each in of_the_formula(real, dtype, scale, zero_point)]
         tables = pixel_table(mean, std, dtype, scale, zero_point)
         assert len(tables) == ITEM_BYTES[dtype]
         assert all(len(table) == 256 for table in tables)

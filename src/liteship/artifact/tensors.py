@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 
-from liteship.quantization import INTEGER_RANGE, ITEM_BYTES, TYPECODES, dequantize
+from liteship.quantization import INTEGER_RANGE, ITEM_BYTES, TYPECODES, dequantize, real_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class TensorSpec:
 
 def real_numbers(data: bytes, spec: TensorSpec) -> list[float]:
     """A tensor's elements, row-major: the real numbers that quantized ones stand for."""
+    if spec.is_quantized and ITEM_BYTES[spec.dtype] == 1:
+        table = real_table(spec.dtype, spec.scale, spec.zero_point)
+        return [table[byte] for byte in data]
     values = array(TYPECODES[spec.dtype], data)
     if spec.is_quantized:
         return dequantize(values, spec.scale, spec.zero_point)

@@ -155,8 +155,9 @@ def _quantized(values: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.gene
     if not spec.is_quantized:
         return values
     least, greatest = INTEGER_RANGE[spec.dtype]
-    steps = np.rint(values.astype(np.float64) / spec.scale) + spec.zero_point
-    return steps.clip(least, greatest).astype(spec.dtype)
+    # As `liteship.quantization.quantize`
+    steps: NDArray[np.float32] = np.rint(values.astype(np.float32) * np.float32(1 / spec.scale))
+    return (steps + spec.zero_point).clip(least, greatest).astype(spec.dtype)
 
 
 def _real(data: bytes, spec: TensorSpec) -> NDArray[np.float32]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from array import array
+from itertools import chain
 from time import perf_counter
 
 from liteship.artifact.folder import Artifact
 from liteship.artifact.tensors import real_numbers
 from liteship.errors import ArtifactError
-from liteship.quantization import TYPECODES, sigmoid, softmax
+from liteship.quantization import TYPECODES, best_indices, sigmoid, softmax
 from liteship.runtime.codecs import Listed, decode, require_batch_size
 from liteship.runtime.interpreter import create_interpreter
 from liteship.runtime.self_test import require_golden_answer
@@ -79,7 +80,7 @@ class Inference:
             The real numbers that quantized elements stand for; others as they are.
         """
         if spec.is_quantized:
-            return [number for item in self.numbers for number in item[spec.name]]
+            return [*chain.from_iterable(item[spec.name] for item in self.numbers)]
         values = array(TYPECODES[spec.dtype], b"".join(item[spec.name] for item in self.outputs))
         return [*map(bool, values)] if spec.dtype == "bool" else [*values]
 
@@ -330,9 +331,6 @@ class Predictor:
                 for spec in self.manifest.outputs
             ]
             return {"outputs": items}
-        best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
-        predictions = [
-            {"label": labels[index], "score": scores[index]}
-            for index in best[: top or self.manifest.postprocessing.top_k]
-        ]
+        best = best_indices(scores, top or self.manifest.postprocessing.top_k)
+        predictions = [{"label": labels[index], "score": scores[index]} for index in best]
         return {"predictions": predictions}

@@ -14,8 +14,8 @@ from tests.conftest import ROOT
 from liteship import Function
 from liteship.artifact.parts import Postprocessing
 from liteship.artifact.tensors import TensorSpec
+from liteship.quantization import FLOAT32_MAX
 from liteship.runtime import openapi
-from liteship.runtime.codecs.json_form import FLOAT32_MAX
 from liteship.runtime.http import QUESTION, WORK, Response, Route
 from liteship.runtime.openapi import native, open_inference, parts, tf_serving
 from liteship.runtime.predictor import Predictor

@@ -17,8 +17,9 @@ import io
 import math
 
 from liteship.errors import InputError, PayloadTooLargeError
+from liteship.quantization import FLOAT32_MAX
 from liteship.runtime.codecs import each_item, require_batch_size
-from liteship.runtime.codecs.json_form import FLOAT32_MAX, encode_tensor
+from liteship.runtime.codecs.json_form import encode_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

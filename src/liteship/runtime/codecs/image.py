@@ -26,6 +26,12 @@ MOST_SCANS = 100
 an hour (https://bugzilla.redhat.com/show_bug.cgi?id=1344214)."""
 
 
+REDUCING_GAP = 2
+"""How much larger than the model's input a JPEG is decoded at least. Pillow says of 2 that what is
+resized from it can hardly be told from the original's
+(https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.thumbnail)."""
+
+
 class ImageFormat:
     """One picture format: how its files begin, and Pillow's class that reads it.
 
@@ -109,7 +115,7 @@ def normalize(pixels: bytes, spec: TensorSpec, preprocessing: Preprocessing) -> 
 def _pixels(body: bytes, spec: TensorSpec, preprocessing: Preprocessing, max_pixels: int) -> bytes:
     _, height, width, _ = spec.item_shape
     mode = "L" if preprocessing.color == "L" else "RGB"
-    decoded = open_picture(body, mode, max_pixels, f"; the model looks at {width} × {height}")
+    decoded = open_picture(body, mode, max_pixels, (width, height))
     if decoded.size != (width, height):
         from PIL.Image import Resampling
 
@@ -117,14 +123,17 @@ def _pixels(body: bytes, spec: TensorSpec, preprocessing: Preprocessing, max_pix
     return decoded.tobytes("raw", preprocessing.color)
 
 
-def open_picture(body: bytes, mode: str, max_pixels: int, advice: str = "") -> Image:
+def open_picture(
+    body: bytes, mode: str, max_pixels: int, target: tuple[int, int] | None = None
+) -> Image:
     """Decodes a picture that a caller sent.
 
     Args:
         body: A file in one of `FORMATS`.
         mode: Pillow's, of 8 bits a channel: `L` or `RGB`.
         max_pixels: Width × height that may be decoded; checked before decoding.
-        advice: Ends the hint to a picture that is too large.
+        target: Width and height that it is made smaller to. A JPEG is decoded at a half, a quarter or
+            an eighth of its size where that leaves `REDUCING_GAP` times as much in each direction.
 
     Raises:
         InputError: As `decode_image`.
@@ -136,7 +145,8 @@ def open_picture(body: bytes, mode: str, max_pixels: int, advice: str = "") -> I
             "the picture has too many pixels to decode",
             expected=f"at most {max_pixels:,} pixels",
             received=f"{image.width} × {image.height}",
-            hint=f"send it smaller{advice}",
+            hint="send it smaller"
+            + (f"; the model looks at {target[0]} × {target[1]}" if target else ""),
         )
     if image.mode not in EIGHT_BIT_MODES:
         raise UnsupportedMediaError(
@@ -154,8 +164,11 @@ def open_picture(body: bytes, mode: str, max_pixels: int, advice: str = "") -> I
             expected=f"at most {MOST_SCANS} scans in a JPEG file",
             hint="save it again, as a JPEG file that is not progressive",
         )
+    if target is not None:
+        image.draft(None, (target[0] * REDUCING_GAP, target[1] * REDUCING_GAP))  # of JPEG alone
     try:
-        return image.convert(mode)
+        image.load()
+        return image if image.mode == mode else image.convert(mode)
     except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
         raise _broken(error) from error
 

@@ -7,21 +7,73 @@ import math
 from array import array
 
 from liteship.errors import InputError, PayloadTooLargeError
-from liteship.quantization import TYPECODES, quantize
+from liteship.quantization import FLOAT32_MAX, TYPECODES, are_finite, quantize
 from liteship.runtime.codecs import each_item, require_batch_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+    from typing import Any
 
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
 
-FLOAT32_MAX = 3.4028234663852886e38
+LONG_BYTES = 2048
+"""Of a body that may hold a list of numbers that is worth parsing in another way."""
+
+_FEW_NUMBERS = 256
 _HINT = "send numbers in nested lists of the shape that the model takes"
 
 _SPARE_VALUES = 1000
 """Beyond the tensors' own: of names, parameters, and a batch that is a little too large."""
+
+
+class PackedNumbers:
+    """Nested lists of finite numbers, without an object for each.
+
+    Args:
+        numbers: Row-major; integers where the text has nothing but integers.
+        shape: Of the lists.
+    """
+
+    __slots__ = ("numbers", "shape")
+
+    def __init__(self, numbers: array[float], shape: tuple[int, ...]) -> None:
+        self.numbers = numbers
+        self.shape = shape
+
+    def rows(self) -> Sequence[object]:
+        """What the outermost list holds."""
+        if len(self.shape) == 1:
+            return self.numbers.tolist()
+        size = math.prod(self.shape[1:])
+        return [
+            PackedNumbers(self.numbers[start : start + size], self.shape[1:])
+            for start in range(0, len(self.numbers), size)
+        ]
+
+
+def parse_tensors(body: bytes, keys: Collection[str], manifest: Manifest, max_batch: int) -> object:
+    """Parses a request in JSON, as `parse_json`.
+
+    Args:
+        body: UTF-8.
+        keys: Those whose lists are tensors, wherever they are: long ones may become `PackedNumbers`.
+        manifest: The model it is for.
+        max_batch: Most items.
+
+    Raises:
+        InputError: As `parse_json`.
+        PayloadTooLargeError: `json-too-long`.
+    """
+    _require_length(body, most_values(manifest, max_batch))
+    if len(body) >= LONG_BYTES:
+        from liteship.runtime.codecs.json_numbers import parse_long
+
+        content = parse_long(body, keys, manifest)
+        if content is not None:
+            return content
+    return parse_json(body)
 
 
 def most_values(manifest: Manifest, max_batch: int) -> int:
@@ -33,19 +85,9 @@ def most_values(manifest: Manifest, max_batch: int) -> int:
     return of_item * max_batch + _SPARE_VALUES
 
 
-def parse_json(body: bytes, most: int | None = None) -> object:
-    """Parses JSON; NaN, infinities, and keys that come twice, are refused.
-
-    Args:
-        body: UTF-8.
-        most: Lists, objects and commas that the body may hold: parsed, `[[1],[1],…` takes 25 times
-            its size in memory, `[0.5,0.5,…` 9 times.
-
-    Raises:
-        InputError: `json-invalid`, `json-not-finite` or `json-duplicate`.
-        PayloadTooLargeError: `json-too-long`.
-    """
-    if most is not None and (found := sum(map(body.count, (b",", b"[", b"{")))) > most:
+def _require_length(body: bytes, most: int) -> None:
+    """Refuses more lists, objects and commas: parsed, `[[1],[1],…` takes 25 times its size."""
+    if len(body) > most and (found := sum(map(body.count, (b",", b"[", b"{")))) > most:
         raise PayloadTooLargeError(
             "json-too-long",
             "the JSON body holds more values than the largest batch of this model can have",
@@ -53,13 +95,21 @@ def parse_json(body: bytes, most: int | None = None) -> object:
             received=f"{found:,}",
             hint=_HINT,
         )
+
+
+def parse_json(body: bytes) -> object:
+    """Parses JSON in UTF-8; NaN, infinities, and keys that come twice, are refused.
+
+    Raises:
+        InputError: `json-invalid`, `json-not-finite` or `json-duplicate`.
+    """
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode()
         return json.loads(
             text,
             parse_constant=_refuse_constant,
             parse_float=_finite,  # half as much time again, but a number may be echoed, or told to logs
-            object_pairs_hook=_object,
+            object_pairs_hook=require_unique,
         )
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise InputError(
@@ -69,8 +119,14 @@ def parse_json(body: bytes, most: int | None = None) -> object:
         ) from error
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Parsers differ in which of two they keep: a proxy may have checked the other one."""
+def require_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of JSON, which must not have a key twice.
+
+    Parsers differ in which of two they keep: a proxy may have checked the other one.
+
+    Raises:
+        InputError: `json-duplicate`.
+    """
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
@@ -121,14 +177,17 @@ def encode_items(value: object, spec: TensorSpec) -> list[bytes]:
     Raises:
         InputError: `batch-empty`, or as `encode_tensor`; of several items it says which.
     """
-    if isinstance(value, list) and _depth(value) == len(spec.shape):
-        return list(each_item(value, lambda item: _encode(item, spec, spec.item_shape[1:])))
+    if _depth(value) == len(spec.shape) > 0:
+        rows: Any = value.rows() if isinstance(value, PackedNumbers) else value
+        return list(each_item(rows, lambda item: _encode(item, spec, spec.item_shape[1:])))
     if value == []:
         require_batch_size(0, 1)
     return [encode_tensor(value, spec)]
 
 
 def _depth(value: object) -> int:
+    if isinstance(value, PackedNumbers):
+        return len(value.shape)
     depth = 0
     while isinstance(value, list) and value:
         value = value[0]
@@ -157,6 +216,8 @@ def require_numbers(values: Sequence[object], spec: TensorSpec) -> None:
     Raises:
         InputError: `tensor-value`.
     """
+    if isinstance(values, array):
+        return
     for value in values:
         if not isinstance(value, (int, float)) or (isinstance(value, bool) and spec.dtype != "bool"):
             raise InputError(
@@ -170,7 +231,7 @@ def require_numbers(values: Sequence[object], spec: TensorSpec) -> None:
 
 def describe(value: object) -> str:
     """Part of a JSON body, for a message; not what is in a list or an object, which may be deep."""
-    kinds = {list: "a list", dict: "an object", type(None): "null"}
+    kinds = {list: "a list", PackedNumbers: "a list", dict: "an object", type(None): "null"}
     return kinds.get(type(value)) or f"{type(value).__name__} {value!r:.60}"
 
 
@@ -185,14 +246,12 @@ def encode_numbers(numbers: Sequence[float], spec: TensorSpec) -> bytes:
         InputError: `tensor-value` or `json-not-finite`.
     """
     try:
-        greatest = math.inf if spec.dtype == "float64" else FLOAT32_MAX
-        if not all(map(math.isfinite, numbers)) or max(map(abs, numbers)) > greatest:
-            _refuse_constant("a number beyond the range of its dtype")
-        if spec.is_quantized:
-            return quantize(numbers, spec.dtype, spec.scale, spec.zero_point).tobytes()
-        if spec.dtype == "bool" and not all(number in {0, 1} for number in numbers):
-            raise OverflowError("neither true nor false")  # noqa: TRY301  # answered below
-        encoded = array(TYPECODES[spec.dtype], numbers)
+        if spec.is_quantized or spec.dtype == "float32":
+            floats = as_floats(numbers)
+            if not are_finite(floats):
+                _refuse_constant("a number beyond the range of its dtype")
+            return encode_floats(floats, spec)
+        encoded = array(TYPECODES[spec.dtype], _own_numbers(numbers, spec))
     except (OverflowError, TypeError) as error:
         raise InputError(
             "tensor-value",
@@ -201,6 +260,35 @@ def encode_numbers(numbers: Sequence[float], spec: TensorSpec) -> bytes:
             hint="send numbers of the tensor's dtype",
         ) from error
     return encoded.tobytes()
+
+
+def as_floats(numbers: Sequence[float]) -> array[float]:
+    """Numbers as float32; an infinity where that has no place for one."""
+    if isinstance(numbers, array) and numbers.typecode == "f":
+        return numbers
+    return array("f", numbers)
+
+
+def encode_floats(floats: array[float], spec: TensorSpec) -> bytes:
+    """The same for finite float32 numbers and a tensor that is quantized, or of float32."""
+    if not spec.is_quantized:
+        return floats.tobytes()
+    if len(floats) < _FEW_NUMBERS:  # Python takes less time for so few
+        return quantize(floats, spec.dtype, spec.scale, spec.zero_point).tobytes()
+    from liteship.runtime.codecs.quantizer import quantize_floats
+
+    return quantize_floats(floats, spec)
+
+
+def _own_numbers(numbers: Sequence[float], spec: TensorSpec) -> Sequence[float]:
+    """Numbers for a tensor of whole ones, of booleans or of float64, if they may be in one."""
+    if not isinstance(numbers, array):
+        greatest = math.inf if spec.dtype == "float64" else FLOAT32_MAX
+        if not all(map(math.isfinite, numbers)) or max(map(abs, numbers)) > greatest:
+            _refuse_constant("a number beyond the range of its dtype")
+    if spec.dtype == "bool" and not all(number in {0, 1} for number in numbers):
+        raise OverflowError("neither true nor false")
+    return numbers
 
 
 def flatten(
@@ -219,6 +307,8 @@ def flatten(
     Raises:
         InputError: `tensor-shape`.
     """
+    if isinstance(value, PackedNumbers):
+        return value.shape, value.numbers
     shape: list[int] = []
     level: list[object] = [value]
     while level and isinstance(level[0], list):

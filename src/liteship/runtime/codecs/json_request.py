@@ -19,8 +19,7 @@ from liteship.runtime.codecs.json_form import (
     describe,
     encode_items,
     encode_tensor,
-    most_values,
-    parse_json,
+    parse_tensors,
 )
 
 TYPE_CHECKING = False
@@ -44,7 +43,8 @@ def decode_json(
             `decode_image` raises.
         PayloadTooLargeError: `json-too-long`, `batch-too-large`.
     """
-    content = parse_json(body, most_values(manifest, max_batch))
+    names = {spec.name for spec in manifest.inputs}
+    content = parse_tensors(body, {"inputs"} | (names - _FORMS), manifest, max_batch)
     if not isinstance(content, dict) or len(content.keys() & _FORMS) != 1:
         raise InputError(
             "json-form",

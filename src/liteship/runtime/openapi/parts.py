@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from liteship.quantization import INTEGER_RANGE, ITEM_BYTES
+from liteship.quantization import FLOAT32_MAX, INTEGER_RANGE, ITEM_BYTES
 from liteship.runtime.codecs import JSON_TYPE
-from liteship.runtime.codecs.json_form import FLOAT32_MAX, item_shapes
+from liteship.runtime.codecs.json_form import item_shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 from __future__ import annotations
 
 from liteship.errors import InputError
-from liteship.runtime.codecs.json_form import describe, most_values, parse_json
+from liteship.runtime.codecs.json_form import PackedNumbers, describe, parse_tensors
 from liteship.runtime.protocols.oip_binary import HEADER, split_body
 from liteship.runtime.protocols.oip_tensors import InferInput, datatype_of, size_of
 
@@ -70,7 +70,7 @@ def read_request(request: Request, manifest: Manifest, max_batch: int) -> InferR
     text, tail = split_body(request.body, request.headers.get(HEADER))
     if not text and request.body:
         return _read_raw(tail, manifest)
-    content = parse_json(text, most_values(manifest, max_batch))
+    content = parse_tensors(text, {"data"}, manifest, max_batch)
     if not isinstance(content, dict):
         raise _wrong_form("the body", "an object", describe(content))
     parameters = _take(content, "the request", "parameters", dict, {})
@@ -125,7 +125,10 @@ def _read_input(value: object, where: str, tail: memoryview) -> tuple[InferInput
     datatype = _take(value, where, "datatype", str)
     parameters = _take(value, where, "parameters", dict, {})
     if "binary_data_size" not in parameters:
-        return InferInput(name, shape, datatype, _take(value, where, "data", list)), 0
+        data = value.get("data")
+        if not isinstance(data, PackedNumbers):
+            data = _take(value, where, "data", list)
+        return InferInput(name, shape, datatype, data), 0
     size_bytes = _take(parameters, f"{where}.parameters", "binary_data_size", int)
     if "data" in value or not 0 <= size_bytes <= len(tail):
         raise InputError(

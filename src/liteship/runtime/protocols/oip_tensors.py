@@ -9,11 +9,12 @@ from array import array
 
 from liteship.artifact.tensors import TensorSpec
 from liteship.errors import InputError
-from liteship.quantization import TYPECODES
+from liteship.quantization import TYPECODES, are_finite
 from liteship.runtime.codecs import each_item, require_one_size
 from liteship.runtime.codecs.json_form import (
-    FLOAT32_MAX,
+    as_floats,
     describe,
+    encode_floats,
     encode_numbers,
     flatten,
     require_numbers,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from liteship.artifact.manifest import Manifest
+    from liteship.runtime.codecs.json_form import PackedNumbers
 
 DATATYPES = {
     "float32": "FP32",
@@ -60,7 +62,11 @@ class InferInput:
     __slots__ = ("data", "datatype", "name", "shape")
 
     def __init__(
-        self, name: str, shape: Sequence[int], datatype: str, data: list[object] | memoryview
+        self,
+        name: str,
+        shape: Sequence[int],
+        datatype: str,
+        data: list[object] | PackedNumbers | memoryview,
     ) -> None:
         self.name = name
         self.shape = tuple(shape)
@@ -180,12 +186,15 @@ def _encode(tensor: InferInput, spec: TensorSpec) -> bytes:
         elements = _elements(tensor)
         require_numbers(elements, target)
         return encode_numbers(elements, target)
-    _require_size(tensor)
+    _require_size(tensor, tensor.data)
     if tensor.datatype in REAL:
         numbers = _real_numbers(tensor.data, tensor.datatype)
-        _require_finite(numbers, target)
-        if not is_own:
-            return encode_numbers(numbers, target)
+        if target.dtype == "float64":
+            _require_finite(numbers, target)
+            return array("d", numbers).tobytes()
+        floats = as_floats(numbers)
+        _require_finite(floats, target)
+        return encode_floats(floats, target)
     if tensor.datatype == "BOOL" and max(tensor.data) > 1:
         raise InputError(
             "tensor-value",
@@ -197,30 +206,28 @@ def _encode(tensor: InferInput, spec: TensorSpec) -> bytes:
     return bytes(tensor.data)
 
 
-def _require_size(tensor: InferInput) -> None:
+def _require_size(tensor: InferInput, data: memoryview) -> None:
     expected = math.prod(tensor.shape) * size_of(tensor.datatype)
-    if len(tensor.data) != expected:
+    if len(data) != expected:
         raise InputError(
             "tensor-size",
             f"input {tensor.name} has another size than its shape and datatype say",
             expected=f"{expected} bytes for {tensor.datatype} {list(tensor.shape)}",
-            received=f"{len(tensor.data)} bytes",
+            received=f"{len(data)} bytes",
             hint="send the elements row-major and little-endian, without padding",
         )
 
 
-def _real_numbers(data: memoryview, datatype: str) -> Sequence[float]:
+def _real_numbers(data: memoryview, datatype: str) -> array[float]:
     if datatype == "FP16":  # `array` knows no half floats
-        return struct.unpack(f"<{len(data) // 2}e", data)
+        return array("d", struct.unpack(f"<{len(data) // 2}e", data))
     numbers: array[float] = array(_STRUCT_CODES[datatype])
     numbers.frombytes(data)
     return numbers
 
 
-def _require_finite(numbers: Sequence[float], target: TensorSpec) -> None:
-    greatest = math.inf if target.dtype == "float64" else FLOAT32_MAX
-    # The least and greatest say nothing of NaN, so each is looked at
-    if all(map(math.isfinite, numbers)) and -greatest <= min(numbers) <= max(numbers) <= greatest:
+def _require_finite(numbers: array[float], target: TensorSpec) -> None:
+    if are_finite(numbers):
         return
     raise InputError(
         "tensor-not-finite",

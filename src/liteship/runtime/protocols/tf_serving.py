@@ -49,7 +49,7 @@ def predict(function: Function, request: Request) -> Response:
 
     def prepare() -> list[dict[str, bytes]]:
         nonlocal is_row
-        content = _content(request.body, predictor, settings.max_batch)
+        content = read_content(request.body, predictor.manifest, settings.max_batch)
         is_row = "instances" in content
         return decode(content, predictor.manifest, settings.max_pixels, settings.max_batch)
 
@@ -117,10 +117,18 @@ def _predictor(function: Function, request: Request) -> Predictor | Pipeline:
     )
 
 
-def _content(body: bytes, predictor: Predictor | Pipeline, max_batch: int) -> dict[str, object]:
-    from liteship.runtime.codecs.json_form import most_values, parse_json
+def read_content(body: bytes, manifest: Manifest, max_batch: int) -> dict[str, object]:
+    """Reads a request's body, and refuses one without tensors.
 
-    content = parse_json(body, most_values(predictor.manifest, max_batch))
+    Raises:
+        InputError: `json-form`, `signature-unknown`, or as `parse_tensors`.
+        PayloadTooLargeError: `json-too-long`.
+    """
+    from liteship.runtime.codecs.json_form import parse_tensors
+
+    # Without a batch, rows are put together to one tensor: they have to stay lists
+    keys = {"instances", "inputs", *(spec.name for spec in manifest.inputs)}
+    content = parse_tensors(body, keys if manifest.is_batched else (), manifest, max_batch)
     if not isinstance(content, dict) or len(content.keys() & {"instances", "inputs"}) != 1:
         raise InputError(
             "json-form",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liteship.errors import InputError
 from liteship.runtime.codecs import each_item, require_batch_size
-from liteship.runtime.codecs.json_form import describe, encode_tensor
+from liteship.runtime.codecs.json_form import PackedNumbers, describe, encode_tensor
 from liteship.runtime.codecs.json_request import (
     decode_picture,
     decode_pictures,
@@ -43,6 +43,8 @@ def decode(
     if "inputs" in content:
         return _decode_columns(content["inputs"], manifest, max_pixels, max_batch)
     rows = content["instances"]
+    if isinstance(rows, PackedNumbers):
+        rows = rows.rows()
     if not isinstance(rows, list):
         raise InputError(
             "json-form",

@@ -15,7 +15,7 @@ from liteship.artifact import Preprocessing, TensorSpec
 from liteship.config import NORMALIZATIONS
 from liteship.errors import InputError, PayloadTooLargeError, UnsupportedMediaError
 from liteship.quantization import INTEGER_RANGE
-from liteship.runtime.codecs.image import FORMATS, MOST_SCANS, decode_image, normalize
+from liteship.runtime.codecs.image import FORMATS, MOST_SCANS, decode_image, normalize, open_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,6 +196,47 @@ def test_too_many_pixels_are_refused_before_decoding(width: int, height: int, gr
 def test_the_limit_itself_is_allowed(grey: Manifest) -> None:
     body = saved(Image.new("L", (100, 100), 7))
     assert decode_image(body, grey, PIXELS)["x"] == bytes([7]) * 64
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [
+        ((1600, 1200), (200, 150)),
+        ((1599, 1200), (200, 150)),  # an eighth, rounded up
+        ((800, 600), (200, 150)),
+        ((640, 640), (80, 80)),
+        ((639, 700), (160, 175)),
+        ((127, 127), (127, 127)),
+        ((40, 40), (40, 40)),
+        ((30, 900), (30, 900)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(
+    size: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    body = saved(Image.new("RGB", size), "JPEG")
+    assert open_picture(body, "RGB", 10**7, (40, 40)).size == decoded
+    assert open_picture(body, "RGB", 10**7).size == size
+    assert open_picture(saved(Image.new("RGB", size)), "RGB", 10**7, (40, 40)).size == size
+
+
+def test_decoding_at_a_part_of_the_size_changes_hardly_a_pixel(manifest_of: ManifestOf) -> None:
+    photograph = Image.fromarray(noise(30, 40, 3)).resize((1600, 1200), Image.Resampling.BICUBIC)
+    body = saved(photograph, "JPEG", quality=90)
+    spec = TensorSpec("x", "uint8", [1, 224, 224, 3], 1.0, 0)
+    for resize in ("bilinear", "bicubic"):
+        preprocessing = Preprocessing("image", "RGB", mean=[0.0] * 3, std=[1.0] * 3, resize=resize)
+        tensor = decode_image(body, manifest_of(spec, preprocessing=preprocessing), 10**7)["x"]
+        whole = Image.open(io.BytesIO(body)).resize((224, 224), Image.Resampling[resize.upper()])
+        pixels = np.frombuffer(tensor, np.uint8).astype(int)
+        difference = np.abs(pixels - np.asarray(whole, int).ravel())
+        assert difference.mean() < 0.5
+        assert difference.max() <= 8
+
+
+def test_what_is_too_large_is_refused_though_a_part_would_do(colored: Manifest) -> None:
+    with pytest.raises(PayloadTooLargeError):
+        decode_image(saved(Image.new("RGB", (400, 400)), "JPEG"), colored, 400 * 400 - 1)
 
 
 def test_a_jpeg_file_of_scans_without_end_is_refused(grey: Manifest) -> None:

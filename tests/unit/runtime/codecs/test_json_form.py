@@ -8,7 +8,13 @@ import pytest
 from liteship.artifact import TensorSpec
 from liteship.errors import InputError, PayloadTooLargeError
 from liteship.quantization import INTEGER_RANGE, TYPECODES
-from liteship.runtime.codecs.json_form import encode_items, encode_tensor, most_values, parse_json
+from liteship.runtime.codecs.json_form import (
+    encode_items,
+    encode_tensor,
+    most_values,
+    parse_json,
+    parse_tensors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,10 +104,10 @@ def test_values_are_counted_before_they_are_parsed(manifest_of: ManifestOf) -> N
     rows = str([{"x": item, "y": 1}] * 100).replace("'", '"').encode()
     columns = f'{{"inputs": {{"x": {[item] * 100}, "y": {[1] * 100}}}}}'.encode()
     for body in (rows, columns):
-        assert parse_json(body, most)
+        assert parse_tensors(body, (), manifest, 100)
         assert most < sum(map(body.count, (b",", b"[", b"{"))) * 2
     with pytest.raises(PayloadTooLargeError) as raised:
-        parse_json(b"[" + b"[]," * most, most)
+        parse_tensors(b"[" + b"[]," * most, (), manifest, 100)
     assert raised.value.reference == "json-too-long"
 
 

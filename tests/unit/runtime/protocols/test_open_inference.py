@@ -336,3 +336,26 @@ def test_rows_of_a_table_are_told_as_predict_tells_them(artifact_folder: Path) -
         predicted: Any = function.require_predictor().predict(body, "application/json").fields
         want += [(each["score"], each["label"]) for each in predicted["predictions"]]
     assert [(float(each.split(":")[0]), each.split(":")[2]) for each in have] == want
+
+
+@pytest.mark.parametrize(
+    "file", [f"dense-{kind}" for kind in ("int8", "int8-uint8-io", "int16x8", "float32")]
+)
+def test_an_answer_in_json_is_what_python_writes(corpus: Callable[..., Caller], file: str) -> None:
+    caller = corpus(file)
+    for more in (
+        {},
+        {"id": "é"},
+        {"outputs": [{"name": each.name} for each in caller.manifest.outputs]},
+    ):
+        text = json.dumps({"inputs": [features(items=3)], **more}).encode()
+        response = caller.post(text)
+        content = json.loads(response.body)
+        assert response.status == 200
+        assert list(content) == ["model_name", "model_version", *(["id"] * ("id" in more)), "outputs"]
+        assert response.body == json.dumps(content, ensure_ascii=False).encode() + b"\n"
+        assert response.headers["content-type"] == "application/json"
+        data = struct.pack("96f", *features(items=3)["data"])
+        head = features(items=3) | {"parameters": {"binary_data_size": len(data)}}
+        del head["data"]
+        assert caller.infer(head, tail=data, **more) == content
