@@ -265,7 +265,7 @@ def test_byte_code_is_included_where_it_is_the_target_s(
 
 def copy_layer(root: Path, name: str) -> None:
     """A project with one layer: the real one's inputs."""
-    for file in ("build.py", f"{name}/requirements.txt", f"{name}/layer.toml"):
+    for file in ("build.py", "slimming.py", f"{name}/requirements.txt", f"{name}/layer.toml"):
         target = root / "layers" / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((ROOT / "layers" / file).read_bytes())

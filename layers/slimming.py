@@ -1,0 +1,169 @@
+"""What a dependency layer leaves out: files that a list names, debug information, words in JSON."""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import json
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+KEYS = {
+    "keep": {"files", "except", "why"},
+    "remove": {"files", "except", "why"},
+    "shorten": {"files", "without", "only", "why"},
+}
+"""The kinds of rules of a `layer.toml`, and what each may say."""
+
+# What pip writes for itself: it differs from one install to the next and nothing at run time reads it
+PIP_RECORDS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+
+LOADED = 1
+"""The type of a segment that a process loads (PT_LOAD)."""
+
+SYMBOL_TABLE = 2
+"""The type of a section that stripping takes away (SHT_SYMTAB)."""
+
+
+class LayerError(Exception):
+    """The layer cannot be built; the message says what to do."""
+
+
+def slim(root: Path, slimming: dict[str, list[dict[str, Any]]], layer: str) -> None:
+    """Deletes and shortens what the list says, and deletes what pip wrote for itself.
+
+    Raises:
+        LayerError: A pattern that matches no file: the list no longer fits the package.
+    """
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    patterns = [
+        pattern
+        for rules in slimming.values()
+        for rule in rules
+        for pattern in (*rule["files"], *rule.get("except", ()))
+    ]
+    if unmatched := [pattern for pattern in patterns if not match(files, [pattern])]:
+        raise LayerError(
+            f"{layer}/layer.toml: nothing in the installed packages matches "
+            f"{', '.join(unmatched)}; correct the list"
+        )
+    kept = {file for file in files if not is_pip_record(file)}
+    if "keep" in slimming:
+        kept &= chosen_by(slimming["keep"], files)
+    kept -= chosen_by(slimming.get("remove", []), files)
+    for file in files - kept:
+        (root / file).unlink()
+    for rule in slimming.get("shorten", []):
+        for file in chosen_by([rule], kept):
+            shorten(root / file, set(rule.get("without", ())), rule.get("only", {}))
+    for folder in sorted((each for each in root.rglob("*") if each.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def chosen_by(rules: list[dict[str, Any]], files: set[str]) -> set[str]:
+    """The files (relative paths) that one of the rules speaks of."""
+    found: set[str] = set()
+    for rule in rules:
+        found |= match(files, rule["files"]) - match(files, rule.get("except", ()))
+    return found
+
+
+def match(files: set[str], patterns: Iterable[str]) -> set[str]:
+    """The files that one of the patterns matches; `*` matches slashes, too."""
+    return {file for file in files for pattern in patterns if fnmatch.fnmatchcase(file, pattern)}
+
+
+def shorten(path: Path, without: set[str], only: dict[str, list[str]]) -> None:
+    """Writes a JSON file anew, with less in it and without white space.
+
+    Args:
+        path: The file; one that is compressed (`.json.gz`) becomes one that is not: an archive
+            compresses it again, and a start need not unpack it.
+        without: Names whose value is left out where it is text.
+        only: By the name of an object, what stays in it.
+    """
+    packed = path.suffix == ".gz"
+    content = path.read_bytes()
+    document = json.loads(gzip.decompress(content) if packed else content)
+    shortened = json.dumps(_shortened(document, without, only), separators=(",", ":"))
+    if packed:
+        path.unlink()
+        path = path.with_suffix("")
+    path.write_text(shortened, encoding="utf-8")
+
+
+def _shortened(value: Any, without: set[str], only: dict[str, list[str]]) -> Any:
+    if isinstance(value, list):
+        return [_shortened(each, without, only) for each in value]
+    if not isinstance(value, dict):
+        return value
+    result = {}
+    for name, each in value.items():
+        if name in without and isinstance(each, str):
+            continue
+        if name in only and isinstance(each, dict):
+            wanted = {key: each[key] for key in only[name] if key in each}
+            result[name] = _shortened(wanted, without, only)
+        else:
+            result[name] = _shortened(each, without, only)
+    return result
+
+
+def is_pip_record(file: str) -> bool:
+    """Whether pip wrote this file (relative path) about the install: records, scripts, byte code."""
+    folder, _, name = file.rpartition("/")
+    return (
+        (folder.endswith(".dist-info") and name in PIP_RECORDS)
+        or file.startswith("bin/")
+        or name.endswith(".pyc")
+    )
+
+
+def drop_debug_information(root: Path) -> None:
+    """Clears what no process ever loads from libraries whose makers did not strip them.
+
+    Symbol tables and debug information are two thirds of Pillow's largest library. They become zeros,
+    which compress to nothing, instead of being cut out: what is loaded then stays where it is, and no
+    tool is needed that a build image may lack.
+    """
+    for path in sorted(root.rglob("*.so*")):
+        content = path.read_bytes()
+        cleared = without_debug_information(content)
+        if cleared != content:
+            path.write_bytes(cleared)
+
+
+def without_debug_information(library: bytes) -> bytes:
+    """An ELF library of the same length in which all is zero but the headers and the loaded segments.
+
+    Anything that is no 64-bit little-endian ELF library, or is stripped already, comes back as it is.
+    Layout: https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html.
+    """
+    if library[:6] != b"\x7fELF\x02\x01":
+        return library
+    program_headers, section_headers = struct.unpack_from("<QQ", library, 32)
+    header_bytes, headers, section_bytes, sections = struct.unpack_from("<4H", library, 54)
+    kinds = {
+        struct.unpack_from("<I", library, section_headers + index * section_bytes + 4)[0]
+        for index in range(sections)
+    }
+    if SYMBOL_TABLE not in kinds:
+        return library
+    kept = [(0, 64), (program_headers, header_bytes * headers)]
+    for index in range(headers):
+        kind, _, offset, _, _, size = struct.unpack_from(
+            "<IIQQQQ", library, program_headers + index * header_bytes
+        )
+        if kind == LOADED:
+            kept.append((offset, size))
+    cleared = bytearray(len(library))
+    for offset, size in kept:
+        cleared[offset : offset + size] = library[offset : offset + size]
+    struct.pack_into("<Q", cleared, 40, 0)  # no section headers: they would name what is gone
+    struct.pack_into("<HH", cleared, 60, 0, 0)
+    return bytes(cleared)
