@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KEYS = {
     "keep": {"files", "except", "why"},
     "remove": {"files", "except", "why"},
-    "shorten": {"files", "without", "only", "why"},
+    "shorten": {"files", "empty", "only", "why"},
 }
 """The kinds of rules of a `layer.toml`, and what each may say."""
 
@@ -59,7 +59,7 @@ def slim(root: Path, slimming: dict[str, list[dict[str, Any]]], layer: str) -> N
         (root / file).unlink()
     for rule in slimming.get("shorten", []):
         for file in chosen_by([rule], kept):
-            shorten(root / file, set(rule.get("without", ())), rule.get("only", {}))
+            shorten(root / file, set(rule.get("empty", ())), rule.get("only", {}))
     for folder in sorted((each for each in root.rglob("*") if each.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
@@ -78,39 +78,39 @@ def match(files: set[str], patterns: Iterable[str]) -> set[str]:
     return {file for file in files for pattern in patterns if fnmatch.fnmatchcase(file, pattern)}
 
 
-def shorten(path: Path, without: set[str], only: dict[str, list[str]]) -> None:
+def shorten(path: Path, empty: set[str], only: dict[str, list[str]]) -> None:
     """Writes a JSON file anew, with less in it and without white space.
 
     Args:
         path: The file; one that is compressed (`.json.gz`) becomes one that is not: an archive
             compresses it again, and a start need not unpack it.
-        without: Names whose value is left out where it is text.
+        empty: Names whose value becomes an empty text where it is text.
         only: By the name of an object, what stays in it.
     """
     packed = path.suffix == ".gz"
     content = path.read_bytes()
     document = json.loads(gzip.decompress(content) if packed else content)
-    shortened = json.dumps(_shortened(document, without, only), separators=(",", ":"))
+    shortened = json.dumps(_shortened(document, empty, only), separators=(",", ":"))
     if packed:
         path.unlink()
         path = path.with_suffix("")
     path.write_text(shortened, encoding="utf-8")
 
 
-def _shortened(value: Any, without: set[str], only: dict[str, list[str]]) -> Any:
+def _shortened(value: Any, empty: set[str], only: dict[str, list[str]]) -> Any:
     if isinstance(value, list):
-        return [_shortened(each, without, only) for each in value]
+        return [_shortened(each, empty, only) for each in value]
     if not isinstance(value, dict):
         return value
     result = {}
     for name, each in value.items():
-        if name in without and isinstance(each, str):
-            continue
-        if name in only and isinstance(each, dict):
+        if name in empty and isinstance(each, str):
+            result[name] = ""
+        elif name in only and isinstance(each, dict):
             wanted = {key: each[key] for key in only[name] if key in each}
-            result[name] = _shortened(wanted, without, only)
+            result[name] = _shortened(wanted, empty, only)
         else:
-            result[name] = _shortened(each, without, only)
+            result[name] = _shortened(each, empty, only)
     return result
 
 

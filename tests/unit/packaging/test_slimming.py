@@ -85,12 +85,13 @@ def test_json_loses_words_and_white_space_and_what_is_not_wanted(
     (installed / "pkg/api.json.gz").write_bytes(gzip.compress(json.dumps(described).encode()))
     (installed / "pkg/places.json").write_text(json.dumps(places, indent=4))
     rules = [
-        {"files": ["pkg/*.json.gz"], "without": ["documentation"], "why": "words"},
+        {"files": ["pkg/*.json.gz"], "empty": ["documentation"], "why": "words"},
         {"files": ["pkg/places.json"], "only": {"services": ["s3", "sqs"]}, "why": "one is enough"},
     ]
     slimming.slim(installed, {"shorten": rules}, "mine")
     assert not (installed / "pkg/api.json.gz").exists()
-    shortened = '{"shapes":{"Doc":{"members":{"documentation":{"shape":"Text"}}}}}'
+    member = '{"shape":"Text","documentation":""}'
+    shortened = f'{{"documentation":"","shapes":{{"Doc":{{"members":{{"documentation":{member}}}}}}}}}'
     assert (installed / "pkg/api.json").read_text() == shortened
     kept = '{"partitions":[{"services":{"s3":{"a":1}},"regions":{"r":1}}]}'
     assert (installed / "pkg/places.json").read_text() == kept
