@@ -63,11 +63,16 @@ def deferred_models() -> Iterator[None]:
 
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """While it lasts, nobody looks for garbage: next to nothing of what an import makes is any."""
+    """While it lasts, nobody looks for garbage, nor later among what was made until its end.
+
+    Next to nothing of what an import makes is garbage, and to look at all of it once more when it is
+    over would cost what waiting saved.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collects:
+            gc.freeze()
             gc.enable()
