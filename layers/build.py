@@ -23,7 +23,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from slimming import KEYS, LayerError, drop_debug_information, slim
+from slimming import KEYS, LayerError, drop_what_is_not_loaded, slim
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "3.13"
@@ -63,7 +63,7 @@ def build(layer: str, output: Path, python: str = PYTHON, architecture: str = "x
     try:
         install(requirements, staging, python, architecture)
         slim(staging, slimming, layer)
-        drop_debug_information(staging)
+        drop_what_is_not_loaded(staging)
         if (sys.version_info[:2], platform.python_implementation()) == (version(python), "CPython"):
             compile_bytecode(staging)
         normalise(staging)
