@@ -3,26 +3,27 @@
 
     python3 layers/build.py image --output DIR
 
-Fills `DIR/python`, which Lambda mounts at `/opt/python`. Stands alone (the standard library and
-`python -m pip`), because an image's build stage, `sam build` and `liteship package` all run it. The
-same inputs give the same bytes.
+Fills `DIR/python`, which Lambda mounts at `/opt/python`. Needs nothing but `slimming.py` beside it, the
+standard library and `python -m pip`, because an image's build stage, `sam build` and `liteship package`
+all run it. The same inputs give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import compileall
-import fnmatch
 import os
 import platform
 import py_compile
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
+
+from slimming import KEYS, LayerError, drop_what_is_not_loaded, slim
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "3.13"
@@ -34,24 +35,11 @@ MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 # literally when a platform is named, so every older glibc that wheels are tagged with is listed.
 MANYLINUX = [*(f"manylinux_2_{minor}" for minor in range(34, 16, -1)), "manylinux2014"]
 
-# What pip writes for itself: it differs from one install to the next and nothing at run time reads it
-PIP_RECORDS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-
 # Where Lambda mounts layers, and where the image keeps them: byte code names its source's path
 MOUNTED_AT = "/opt/python"
 
-LOADED = 1
-"""The type of a segment that a process loads (PT_LOAD)."""
-
-SYMBOL_TABLE = 2
-"""The type of a section that stripping takes away (SHT_SYMTAB)."""
-
 EPOCH_S = 315_532_800
 """1980-01-01, the earliest time that a zip file can carry: every file's modification time."""
-
-
-class LayerError(Exception):
-    """The layer cannot be built; the message says what to do."""
 
 
 def build(layer: str, output: Path, python: str = PYTHON, architecture: str = "x86_64") -> Path:
@@ -75,7 +63,7 @@ def build(layer: str, output: Path, python: str = PYTHON, architecture: str = "x
     try:
         install(requirements, staging, python, architecture)
         slim(staging, slimming, layer)
-        drop_debug_information(staging)
+        drop_what_is_not_loaded(staging)
         if (sys.version_info[:2], platform.python_implementation()) == (version(python), "CPython"):
             compile_bytecode(staging)
         normalise(staging)
@@ -92,7 +80,7 @@ def version(python: str) -> tuple[int, ...]:
     return tuple(int(part) for part in python.split("."))
 
 
-def read_inputs(folder: Path, python: str) -> tuple[Path, dict[str, list[dict[str, object]]]]:
+def read_inputs(folder: Path, python: str) -> tuple[Path, dict[str, list[dict[str, Any]]]]:
     """The locked requirements' path and the slimming list, both checked.
 
     Raises:
@@ -119,12 +107,14 @@ def read_inputs(folder: Path, python: str) -> tuple[Path, dict[str, list[dict[st
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{toml}: {error}")
         slimming = {}
-    if slimming.keys() - {"keep", "remove"} or len(slimming) > 1:
-        problems.append(f"{toml}: expected either [[keep]] or [[remove]], received {[*slimming]}")
-    for rule in [rule for rules in slimming.values() for rule in rules]:
+    if slimming.keys() - KEYS.keys() or {"keep", "remove"} <= slimming.keys():
+        problems.append(
+            f"{toml}: expected [[keep]] or [[remove]], and [[shorten]], received {[*slimming]}"
+        )
+    for kind, rule in [(kind, rule) for kind, rules in slimming.items() for rule in rules]:
         if not rule.get("why") or not rule.get("files"):
             problems.append(f"{toml}: every rule needs files and why, received {rule}")
-        if unknown := rule.keys() - {"files", "except", "why"}:
+        if unknown := rule.keys() - KEYS.get(kind, rule.keys()):
             problems.append(f"{toml}: unknown key {', '.join(sorted(unknown))}")
     if problems:
         raise LayerError("\n".join(problems))
@@ -173,96 +163,6 @@ def find_python_with_pip() -> str:
         if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
             return python
     raise LayerError("no Python on the PATH has pip; install it: python3 -m ensurepip")
-
-
-def slim(root: Path, slimming: dict[str, list[dict[str, object]]], layer: str) -> None:
-    """Deletes what the list says, and what pip wrote for itself.
-
-    Raises:
-        LayerError: A pattern that matches no file: the list no longer fits the package.
-    """
-    files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
-    unmatched: list[str] = []
-
-    def matching(patterns: object) -> set[str]:
-        found: set[str] = set()
-        for pattern in patterns if isinstance(patterns, list) else []:
-            matched = {file for file in files if fnmatch.fnmatchcase(file, pattern)}
-            if not matched:
-                unmatched.append(pattern)
-            found |= matched
-        return found
-
-    chosen: set[str] = set()
-    for rule in [rule for rules in slimming.values() for rule in rules]:
-        chosen |= matching(rule["files"]) - matching(rule.get("except"))
-    if unmatched:
-        raise LayerError(
-            f"{layer}/layer.toml: nothing in the installed packages matches "
-            f"{', '.join(unmatched)}; correct the list"
-        )
-    kept = chosen if "keep" in slimming else files - chosen
-    kept = {file for file in kept if not is_pip_record(file)}
-    for file in files - kept:
-        (root / file).unlink()
-    for folder in sorted((each for each in root.rglob("*") if each.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def is_pip_record(file: str) -> bool:
-    """Whether pip wrote this file (relative path) about the install: records, scripts, byte code."""
-    folder, _, name = file.rpartition("/")
-    return (
-        (folder.endswith(".dist-info") and name in PIP_RECORDS)
-        or file.startswith("bin/")
-        or name.endswith(".pyc")
-    )
-
-
-def drop_debug_information(root: Path) -> None:
-    """Clears what no process ever loads from libraries whose makers did not strip them.
-
-    Symbol tables and debug information are two thirds of Pillow's largest library. They become zeros,
-    which compress to nothing, instead of being cut out: what is loaded then stays where it is, and no
-    tool is needed that a build image may lack.
-    """
-    for path in sorted(root.rglob("*.so*")):
-        content = path.read_bytes()
-        cleared = without_debug_information(content)
-        if cleared != content:
-            path.write_bytes(cleared)
-
-
-def without_debug_information(library: bytes) -> bytes:
-    """An ELF library of the same length in which all is zero but the headers and the loaded segments.
-
-    Anything that is no 64-bit little-endian ELF library, or is stripped already, comes back as it is.
-    Layout: https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html.
-    """
-    if library[:6] != b"\x7fELF\x02\x01":
-        return library
-    program_headers, section_headers = struct.unpack_from("<QQ", library, 32)
-    header_bytes, headers, section_bytes, sections = struct.unpack_from("<4H", library, 54)
-    kinds = {
-        struct.unpack_from("<I", library, section_headers + index * section_bytes + 4)[0]
-        for index in range(sections)
-    }
-    if SYMBOL_TABLE not in kinds:
-        return library
-    kept = [(0, 64), (program_headers, header_bytes * headers)]
-    for index in range(headers):
-        kind, _, offset, _, _, size = struct.unpack_from(
-            "<IIQQQQ", library, program_headers + index * header_bytes
-        )
-        if kind == LOADED:
-            kept.append((offset, size))
-    cleared = bytearray(len(library))
-    for offset, size in kept:
-        cleared[offset : offset + size] = library[offset : offset + size]
-    struct.pack_into("<Q", cleared, 40, 0)  # no section headers: they would name what is gone
-    struct.pack_into("<HH", cleared, 60, 0, 0)
-    return bytes(cleared)
 
 
 def compile_bytecode(root: Path) -> None:

@@ -33,6 +33,8 @@ for name in sorted(set(sys.modules) - before):
     top = name.partition(".")[0]
     if getattr(sys.modules[name], "__file__", None) is None:
         continue  # aliases, and namespaces that only other packages of this environment made
+    if name.startswith("_sysconfigdata"):
+        continue  # of the standard library, and named after the machine
     if top == "liteship" or (name == top and name not in sys.stdlib_module_names):
         print("loaded", name)
 """
@@ -46,6 +48,20 @@ assert "statusCode" in answer or "result" in answer["results"][0], answer
 """
 
 
+WITH_ROUTE = """
+from liteship import Function
+
+def extend(app):
+    @app.get("/own")
+    async def own(number: int = 1) -> dict[str, int]:
+        return {"number": number}
+
+handler = Function(__file__, extend=extend)
+"""
+MODELS_DEFERRED = """
+from fastapi.openapi.models import Contact, OpenAPI
+assert not OpenAPI.__pydantic_complete__ and not Contact.__pydantic_complete__
+"""
 SERVER_START = """
 import os, socket, threading
 from liteship.runtime import __main__ as entry_point
@@ -90,8 +106,8 @@ def compare(name: str, modules: list[str], update: bool) -> None:
     assert text == path.read_text(), "if this is on purpose: pytest --update-golden"
 
 
-def http_event(body: bytes, content_type: str, path: str = "/predict") -> str:
-    http = {"method": "POST", "path": path, "sourceIp": "192.0.2.1"}
+def http_event(body: bytes, content_type: str, path: str = "/predict", method: str = "POST") -> str:
+    http = {"method": method, "path": path, "sourceIp": "192.0.2.1"}
     event = {
         "version": "2.0",
         "headers": {"content-type": content_type},
@@ -164,6 +180,29 @@ def test_the_open_inference_protocol(run_python: Run, update_golden: bool) -> No
     compare("https_open_inference", modules, update_golden)
 
 
+def test_tensorflow_serving(run_python: Run, update_golden: bool) -> None:
+    body = json.dumps({"instances": [[[[0.5]] * 8] * 8]}).encode()
+    event = http_event(body, "application/json", "/v1/models/digits:predict")
+    modules = loaded(run_python, LAMBDA_START, event)
+    assert "PIL" not in modules
+    check_run_half(modules)
+    compare("https_tf_serving", modules, update_golden)
+
+
+def test_the_openapi_document(run_python: Run, update_golden: bool) -> None:
+    modules = loaded(run_python, LAMBDA_START, http_event(b"", "", "/openapi.json", "GET"))
+    check_run_half(modules)
+    compare("https_openapi", modules, update_golden)
+
+
+def test_a_route_of_its_own(run_python: Run, function_folder: Path, update_golden: bool) -> None:
+    (function_folder / "app.py").write_text(WITH_ROUTE)
+    modules = loaded(run_python, LAMBDA_START + MODELS_DEFERRED, http_event(b"", "", "/own", "GET"))
+    assert {"fastapi", "mangum", "liteship.runtime.app"} <= {*modules}
+    assert not {"numpy", "uvicorn", "fastapi_offline", "ai_edge_litert", "PIL", "botocore"} & {*modules}
+    compare("https_own_route", modules, update_golden)
+
+
 def test_one_of_several_models_over_https(
     run_python: Run, function_folder: Path, artifact_folder: Path, update_golden: bool
 ) -> None:
@@ -202,7 +241,7 @@ def test_the_http_server_loads_less_than_a_hello_of_uvicorn(
 def test_an_upload_to_s3(run_python: Run, s3: tuple[str, dict[str, str]], update_golden: bool) -> None:
     event, environ = s3
     modules = loaded(run_python, LAMBDA_START, event, **environ)
-    check_run_half(modules, boto3=True)
+    check_run_half(modules, botocore=True)
     compare("s3", modules, update_golden)
 
 
@@ -226,10 +265,10 @@ def golden_input(artifact_folder: Path) -> bytes:
     return golden
 
 
-def check_run_half(modules: list[str], *, boto3: bool = False, uvicorn: bool = False) -> None:
+def check_run_half(modules: list[str], *, botocore: bool = False, uvicorn: bool = False) -> None:
     assert "liteship.runtime.predictor" in modules
     assert HEAVY & set(modules) == ({"uvicorn"} if uvicorn else set())
     assert "ai_edge_litert" not in modules  # its Python package needs NumPy
-    assert ("boto3" in modules) == boto3
-    assert ("botocore" in modules) == boto3
+    assert "boto3" not in modules  # botocore's client does all that is needed
+    assert ("botocore" in modules) == botocore
     assert not [name for name in modules if name.startswith(BUILD_HALF)]

@@ -92,9 +92,9 @@ def test_every_kind_of_event_is_answered_or_refused_in_words(
 
 
 def test_paths_beyond_the_short_list_reach_fastapi(emulator: LambdaEmulator) -> None:
-    answer = emulator.invoke(http_event("GET", "/openapi.json", b"", ""))
-    assert answer["statusCode"] == 200
-    assert "/predict" in json.loads(answer["body"])["paths"]
+    answer = emulator.invoke(http_event("PUT", "/predict", b"", ""))
+    assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "POST")
+    assert json.loads(answer["body"])["reference"] == "route-unknown"
 
 
 def test_a_mistake_is_an_answer_and_leaves_the_function_alive(

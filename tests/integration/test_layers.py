@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from moto.server import ThreadedMotoServer
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_wine
 
@@ -92,8 +93,8 @@ def shapes_event() -> str:
 
 # For every function: a real request, what is the best answer to it, and what its zip may weigh
 EXAMPLES: dict[str, tuple[Callable[[], str], str, int]] = {
-    "digits": ((EVENTS / "http_v2.json").read_text, "7", 10 * MEGABYTE),
-    "shapes": (shapes_event, "circle", 10 * MEGABYTE),
+    "digits": ((EVENTS / "http_v2.json").read_text, "7", 9 * MEGABYTE),
+    "shapes": (shapes_event, "circle", 9 * MEGABYTE),
     "wine": (wine_event, "Barolo", 5 * MEGABYTE),
 }
 
@@ -126,6 +127,23 @@ def test_a_zip_function_is_small(name: str, python: str | None) -> None:
     assert web.path.stat().st_size == web.zipped_bytes <= 10 * MEGABYTE
 
 
+@pytest.mark.parametrize("python", [None, HERE], ids=["function.toml", "here"])
+def test_litert_takes_little_room(python: str | None) -> None:
+    function = package_zip(load_function("wine", ROOT), python=python).parts[0]
+    (litert,) = (content for content in function.contents if content.name == "litert")
+    assert litert.unzipped_bytes <= 8.1 * MEGABYTE
+    with zipfile.ZipFile(function.path) as archive:
+        zipped = [each for each in archive.infolist() if each.filename.startswith("ai_edge_litert")]
+    assert sum(each.file_size for each in zipped) == litert.unzipped_bytes
+    assert sum(each.compress_size for each in zipped) <= 3.3 * MEGABYTE
+
+
+def test_what_an_image_adds_to_its_base_is_small(package: Package) -> None:
+    """As a container engine counts it, unpacked; the image itself is built in tests/e2e."""
+    files = (path for folder in package.python_path for path in folder.rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in files) <= 45 * MEGABYTE
+
+
 def test_no_library_carries_debug_information(package: Package) -> None:
     libraries = [path for folder in package.python_path for path in folder.rglob("*.so*")]
     assert libraries
@@ -142,12 +160,11 @@ def test_no_library_carries_debug_information(package: Package) -> None:
 
 def test_everything_else_answers_with_the_web_layer(unpacked: dict[str, Path]) -> None:
     event = json.loads((ROOT / "tests" / "data" / "events" / "http_v2.json").read_text())
-    event["rawPath"] = event["requestContext"]["http"]["path"] = "/openapi.json"
-    event["requestContext"]["http"]["method"] = "GET"
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/nowhere"
     path = (unpacked["function"], unpacked["web"] / "python")
     result = run_isolated(path, ANSWER, json.dumps(event))
-    assert result["answer"]["statusCode"] == 200
-    assert "/predict" in json.loads(result["answer"]["body"])["paths"]
+    assert result["answer"]["statusCode"] == 404
+    assert json.loads(result["answer"]["body"])["reference"] == "route-unknown"
     assert "fastapi" in result["modules"]
     assert "numpy" not in result["modules"]
 
@@ -175,6 +192,42 @@ print(json.dumps({"services": services, "url": url}))
     result = run_isolated(package.python_path, script)
     assert result["services"] == ["s3", "sqs", "sts"]
     assert "pictures" in result["url"]
+
+
+CALL = """
+import boto3, io, json
+s3, sqs = (boto3.client(name) for name in ("s3", "sqs"))
+s3.create_bucket(Bucket="layer")
+s3.put_object(Bucket="layer", Key="a b", Body=b"x", ContentType="text/plain")
+found = s3.get_object(Bucket="layer", Key="a b")
+names = [each["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket="layer")
+    for each in page["Contents"]]
+try:
+    s3.get_object(Bucket="layer", Key="nothing")
+except s3.exceptions.NoSuchKey as error:
+    names.append(error.response["Error"]["Code"])
+queue = sqs.create_queue(QueueName="layer")["QueueUrl"]
+sqs.send_message(QueueUrl=queue, MessageBody="m")
+(message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+names += [found["Body"].read().decode(), found["ContentType"], message["Body"]]
+names += [boto3.client("sts").get_caller_identity()["Account"]]
+boto3.resource("s3").Object("layer", "a b").upload_fileobj(io.BytesIO(b"yy"))
+names += [s3.head_object(Bucket="layer", Key="a b")["ContentLength"]]
+print(json.dumps(names))
+"""
+
+
+def test_slimmed_boto3_calls_what_the_triggers_need(package: Package) -> None:
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    given = "".join(f"os.environ[{name!r}] = {value!r}\n" for name, value in keys.items())
+    script = f"import os\n{given}os.environ['AWS_ENDPOINT_URL'] = {url!r}\n{CALL}"
+    answers = run_isolated(package.python_path, script)
+    server.stop()
+    assert answers == ["a b", "NoSuchKey", "x", "text/plain", "m", "123456789012", 2]
 
 
 def pictures() -> dict[str, bytes]:
@@ -265,7 +318,7 @@ def test_byte_code_is_included_where_it_is_the_target_s(
 
 def copy_layer(root: Path, name: str) -> None:
     """A project with one layer: the real one's inputs."""
-    for file in ("build.py", f"{name}/requirements.txt", f"{name}/layer.toml"):
+    for file in ("build.py", "slimming.py", f"{name}/requirements.txt", f"{name}/layer.toml"):
         target = root / "layers" / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((ROOT / "layers" / file).read_bytes())

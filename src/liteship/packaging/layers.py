@@ -37,7 +37,8 @@ def build_layers(
 
 def _build(root: Path, name: str, python: str, architecture: str) -> Path:
     source, script = root / "layers" / name, root / "layers" / "build.py"
-    inputs = [script, source / "requirements.txt", source / "layer.toml"]
+    modules = [script, script.with_name("slimming.py")]
+    inputs = [*modules, source / "requirements.txt", source / "layer.toml"]
     missing = [str(path) for path in inputs if not path.is_file()]
     if missing:
         raise PackagingError(

@@ -1,4 +1,4 @@
-"""The FastAPI application: the OpenAPI document, the user's own routes, and the short list again.
+"""The FastAPI application: the user's own routes, and the short list again.
 
 Imported only when something beyond the short list is asked for. Its routes call the functions that
 the short list calls, so the answers are the same.
@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from functools import partial
 
-from fastapi import FastAPI
-from fastapi import Request as HttpRequest
-from fastapi import Response as HttpResponse
-from fastapi.concurrency import run_in_threadpool
-from fastapi.exception_handlers import http_exception_handler
-from fastapi.exceptions import HTTPException
-from starlette.exceptions import HTTPException as RouterException
-
 import liteship
-from liteship.errors import InputError, NotReadyError
+from liteship.errors import InputError
 from liteship.runtime import docs_page
+from liteship.runtime.deferred import deferred_models
 from liteship.runtime.http import Request, Response
-from liteship.runtime.openapi import describe
 from liteship.runtime.protocols import native
 from liteship.runtime.protocols.page import PAGE
 from liteship.runtime.receiving import read_body, request_id_from
 from liteship.runtime.routes import all_routes, refuse, run
+
+with deferred_models():
+    from fastapi import FastAPI
+    from fastapi import Request as HttpRequest
+    from fastapi import Response as HttpResponse
+    from fastapi.concurrency import run_in_threadpool
+    from fastapi.exception_handlers import http_exception_handler
+    from fastapi.exceptions import HTTPException
+    from starlette.exceptions import HTTPException as RouterException
+    from starlette.routing import Route as HttpRoute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,50 +34,41 @@ if TYPE_CHECKING:
     from typing import Any
 
     from liteship.runtime.function import Function
-    from liteship.runtime.http import Answer
+    from liteship.runtime.http import Answer, Route
 
 
 def create_app(function: Function) -> FastAPI:
     """The application of one function, its own routes included."""
-    app = FastAPI(title="liteship", version=liteship.__version__, docs_url=None, redoc_url=None)
-    for route in all_routes():
-        app.add_api_route(
-            route.template,
-            _endpoint(function, route.answer),
-            methods=[route.method],
-            summary=(route.answer.__doc__ or "").splitlines()[0],
-        )
-    for path, answer in (("/docs", _docs_page), ("/docs/{name}", _docs_asset)):
-        app.add_api_route(path, _endpoint(function, answer), include_in_schema=False)
+    app = FastAPI(
+        title="liteship",
+        version=liteship.__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for route in (*all_routes(), *docs_page.ROUTES):
+        _add(app, function, route)
     app.openapi = partial(_openapi, function, app)  # type: ignore[method-assign]
     app.add_exception_handler(RouterException, _not_found)
     app.add_exception_handler(Exception, partial(_failed, function))
     if function.extend is not None:
         function.extend(app)
-    app.add_api_route(PAGE.template, _endpoint(function, PAGE.answer), include_in_schema=False)
+    _add(app, function, PAGE)
     return app
 
 
+def _add(app: FastAPI, function: Function, route: Route) -> None:
+    """Adds a route as Starlette's: FastAPI's takes half a millisecond to find nothing to validate."""
+    added = HttpRoute(route.template, _endpoint(function, route.answer), methods=[route.method])
+    added.methods = {route.method}  # without the HEAD that it adds to GET, as the short list has none
+    app.router.routes.append(added)
+
+
 def _openapi(function: Function, app: FastAPI) -> dict[str, Any]:
-    """The document of the model that is served, and of the user's own routes.
+    """Made anew each time: which model is served may change."""
+    from liteship.runtime.openapi import document
 
-    Made anew each time: which model that is may change. While there is none, the document has what
-    FastAPI knows.
-    """
-    document = FastAPI.openapi(app)
-    try:
-        predictor = function.predictor_for()
-    except NotReadyError:
-        return document
-    return describe(document, all_routes(), predictor)
-
-
-def _docs_page(_function: Function, _request: Request) -> Response:
-    return docs_page.page()
-
-
-def _docs_asset(_function: Function, request: Request) -> Response:
-    return docs_page.asset(request.path_parameters["name"])
+    return document(function, all_routes(), FastAPI.openapi(app))
 
 
 def _endpoint(function: Function, route: Answer) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:

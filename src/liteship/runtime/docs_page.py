@@ -1,4 +1,4 @@
-"""The page `/docs`: Swagger UI, served by the function itself, with nothing from elsewhere.
+"""The OpenAPI document, and the page `/docs` that shows it: Swagger UI, with nothing from elsewhere.
 
 Its files come from the package fastapi-offline, which is not imported: it would change the application.
 All addresses are relative, so that the page works at `/docs` and at a stage's `/prod/docs`.
@@ -10,7 +10,11 @@ import os
 from importlib.util import find_spec
 
 from liteship.errors import NotFoundError
-from liteship.runtime.http import Response
+from liteship.runtime.http import QUESTION, Request, Response, Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from liteship.runtime.function import Function
 
 ASSETS = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -56,7 +60,18 @@ _POLICY = {
 _CACHED = {"cache-control": "public, max-age=86400", "x-content-type-options": "nosniff"}
 
 
-def page() -> Response:
+def document(function: Function, _request: Request) -> Response:
+    """The OpenAPI document; of routes of the function's own only the application knows."""
+    from liteship.runtime.openapi import EMPTY
+    from liteship.runtime.openapi import document as document_of
+    from liteship.runtime.routes import all_routes
+
+    if function.extend is None:
+        return Response(200, document_of(function, all_routes(), EMPTY))
+    return Response(200, function.app.openapi())
+
+
+def page(_function: Function, _request: Request) -> Response:
     """The page.
 
     Raises:
@@ -66,12 +81,13 @@ def page() -> Response:
     return Response(200, _PAGE.encode(), {"content-type": "text/html; charset=utf-8", **_POLICY})
 
 
-def asset(name: str) -> Response:
+def asset(_function: Function, request: Request) -> Response:
     """A file of the page.
 
     Raises:
         NotFoundError: `docs-missing`, or `route-unknown`.
     """
+    name = request.path_parameters["name"]
     if name == START:
         content, content_type = _START.encode(), ASSETS["swagger-ui-bundle.js"]
     elif name in ASSETS:
@@ -86,6 +102,14 @@ def asset(name: str) -> Response:
             hint="open /docs",
         )
     return Response(200, content, {"content-type": content_type, **_CACHED})
+
+
+ROUTES = (
+    Route("GET", "/openapi.json", document, QUESTION),
+    Route("GET", "/docs", page, QUESTION),
+    Route("GET", "/docs/{name}", asset, QUESTION),
+)
+"""Not described in the document."""
 
 
 def _folder() -> str:

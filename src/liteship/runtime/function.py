@@ -213,9 +213,12 @@ class Function:
     @cached_property
     def app(self) -> FastAPI:
         """The FastAPI application, for everything beyond the short list."""
-        from liteship.runtime.app import create_app
+        from liteship.runtime.deferred import collector_at_rest
 
-        return create_app(self)
+        with collector_at_rest():
+            from liteship.runtime.app import create_app
+
+            return create_app(self)
 
     @cached_property
     def mangum(self) -> Mangum:
@@ -227,10 +230,12 @@ class Function:
 
     @cached_property
     def s3(self) -> Any:
-        """The boto3 client, made when the first object arrives."""
+        """The botocore client, made when the first object arrives."""
+        from liteship.runtime.deferred import collector_at_rest
         from liteship.runtime.triggers.s3 import create_client
 
-        return create_client()
+        with collector_at_rest():
+            return create_client()
 
     def forget_clients(self) -> None:
         """Drops what holds credentials and connections; the next object makes it anew."""

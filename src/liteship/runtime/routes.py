@@ -48,11 +48,20 @@ def _routes_of(function: Function, path: str) -> Iterable[Route]:
         from liteship.runtime.protocols import example
 
         return example.ROUTES
-    # A route of the function's own comes before the page; the application knows whether there is one
-    if path == "/" and function.extend is None:
+    # The function's own routes come before the page and are in the document: the application knows them
+    return _pages(path) if function.extend is None else ()
+
+
+def _pages(path: str) -> Iterable[Route]:
+    """The routes of what people look at."""
+    if path == "/":
         from liteship.runtime.protocols import page
 
         return (page.PAGE,)
+    if path in {"/openapi.json", "/docs"} or path.startswith("/docs/"):
+        from liteship.runtime import docs_page
+
+        return docs_page.ROUTES
     return ()
 
 

@@ -62,5 +62,5 @@ def _modules_of_first_event(input_kind: str, answers_uploads: bool) -> list[str]
     if answers_uploads:
         triggers = "liteship.runtime.triggers"
         names += [f"{triggers}.{source}" for source in ("s3", "sqs", "eventbridge")]
-        names += ["boto3.session", "botocore.config"]
+        names += ["botocore.session", "botocore.config"]
     return names

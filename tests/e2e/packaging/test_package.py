@@ -57,6 +57,8 @@ def test_the_package_tells_what_the_image_is(packaged: dict[str, Any], run_comma
     ]
     assert [layer["is_base"] for layer in packaged["layers"]] == [True] + [False] * 7
     assert packaged["size_bytes"] == sum(layer["size_bytes"] for layer in packaged["layers"])
+    added = [layer["size_bytes"] for layer in packaged["layers"] if not layer["is_base"]]
+    assert sum(added) <= 45_000_000
     assert {limit["name"] for limit in packaged["limits"]} >= {"image", "architecture"}
     components = json.loads(Path(packaged["sbom"]).read_bytes())["components"]
     assert {"liteship-base", "pillow", "boto3", "digits"} <= {

@@ -536,7 +536,7 @@ def test_events_are_counted(start_server: Start, bucket: Bucket, digit_png: byte
     assert families["liteship_predictions_total"].value(**model) == 1
 
 
-def test_boto3_is_imported_with_the_first_object_only(run_python: Callable[..., str]) -> None:
+def test_botocore_is_imported_with_the_first_object_only(run_python: Callable[..., str]) -> None:
     script = """
 import asyncio, json, sys
 from app import handler
@@ -551,7 +551,7 @@ async def ask():
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
     await handler.asgi(scope, receive, send)
     return sent[0]["status"]
-print(asyncio.run(ask()), "boto3" in sys.modules, "fastapi" in sys.modules)
+print(asyncio.run(ask()), "botocore" in sys.modules, "fastapi" in sys.modules)
 """
     *_, last = run_python(script, **UPLOADS).splitlines()
     assert last == "200 False False"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from liteship.runtime.deferred import defer_package
+from liteship.runtime.deferred import collector_at_rest, defer_package, deferred_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,46 @@ def test_a_package_that_is_not_installed() -> None:
     with pytest.raises(ModuleNotFoundError, match="liteship_test_absent") as raised:
         defer_package("liteship_test_absent")
     assert raised.value.name == "liteship_test_absent"
+
+
+def test_models_get_their_validators_at_their_first_use() -> None:
+    from pydantic import BaseModel, ConfigDict, ValidationError
+
+    with deferred_models():
+
+        class Deferred(BaseModel):
+            number: int
+
+        class AsItSays(BaseModel):
+            model_config = ConfigDict(defer_build=False)
+            number: int
+
+    class Later(BaseModel):
+        number: int
+
+    assert [each.__pydantic_complete__ for each in (Deferred, AsItSays, Later)] == [False, True, True]
+    assert BaseModel.model_config == {}
+    with pytest.raises(ValidationError):
+        Deferred.model_validate({"number": "seven"})
+    assert Deferred(number=7).model_dump() == {"number": 7}
+
+
+def test_the_setting_comes_back_after_a_failure() -> None:
+    from pydantic import BaseModel
+
+    with pytest.raises(ZeroDivisionError), deferred_models():
+        _ = 1 / 0
+    assert BaseModel.model_config == {}
+
+
+def test_the_collector_is_as_it_was_before() -> None:
+    assert gc.isenabled()
+    with collector_at_rest():
+        assert not gc.isenabled()
+        with collector_at_rest():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_uvicorn_is_whole_for_who_asks_later() -> None:

@@ -49,14 +49,14 @@ def test_the_first_picture_after_a_restore_loads_nothing(run_python: Run, digit_
     assert result["loaded"] == []
 
 
-def test_the_first_upload_after_a_restore_finds_boto3(run_python: Run) -> None:
+def test_the_first_upload_after_a_restore_finds_botocore(run_python: Run) -> None:
     script = """
 import sys
 from awslambdaric.lambda_runtime_hooks_runner import run_before_snapshot
 from app import handler
-loaded_before = "boto3" in sys.modules
+loaded_before = "botocore" in sys.modules
 run_before_snapshot()
-print(loaded_before, "boto3" in sys.modules, "s3" in vars(handler))
+print(loaded_before, "botocore" in sys.modules, "s3" in vars(handler))
 """
     environ = SNAP_START | {"LITESHIP_S3_INPUT_PREFIX": "incoming/"}
     assert run_python(script, **environ).splitlines()[-1] == "False True False"

@@ -1,21 +1,24 @@
 """The OpenAPI document of the model that is served; knows no framework.
 
 One module a protocol describes that protocol's routes, by method and template. A route that none
-describes stays in the document as FastAPI describes it; a test says so.
+describes is not in the document; a test says so.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
 from __future__ import annotations
 
+import liteship
+from liteship.errors import NotReadyError
 from liteship.runtime.openapi import native, open_inference, tf_serving
 from liteship.runtime.openapi.parts import COMPONENTS, path_parameters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from liteship.artifact.manifest import Manifest
+    from liteship.runtime.function import Function
     from liteship.runtime.http import Route
     from liteship.runtime.openapi.parts import Json
     from liteship.runtime.pipeline import Pipeline
@@ -30,6 +33,13 @@ OPERATIONS: dict[tuple[str, str], Describe | None] = {
 }
 """What describes a method and a path; None for one that the document leaves out."""
 
+EMPTY: Json = {
+    "openapi": "3.1.0",
+    "info": {"title": "liteship", "version": liteship.__version__},
+    "paths": {},
+}
+"""The document of an application without routes of its own."""
+
 _CHOICES = ("/versions/{version}", "/labels/{label}")
 """Parts of a path that choose among versions: what is said without them holds with them."""
 
@@ -42,39 +52,55 @@ def described_as(route: Route) -> tuple[str, str]:
     return route.method, template
 
 
+def document(function: Function, routes: Iterable[Route], own: Json) -> Json:
+    """The OpenAPI document of the model that is served now.
+
+    Args:
+        function: Serves it. While it has no model, the routes have their names and no more.
+        routes: To be described.
+        own: The document of the user's own routes.
+    """
+    try:
+        predictor = function.predictor_for()
+    except NotReadyError:
+        named: Json = {}
+        for route in routes:
+            if OPERATIONS.get(described_as(route)) is not None:
+                named.setdefault(route.template, {})[route.method.lower()] = _operation(route, {}, {})
+        return {**own, "paths": {**named, **own["paths"]}}
+    return describe(own, routes, predictor)
+
+
 def describe(document: Json, routes: Iterable[Route], predictor: Predictor | Pipeline) -> Json:
     """The OpenAPI document of one model.
 
     Args:
-        document: What FastAPI says of the other routes; stays as it is.
+        document: Of the other routes; stays as it is.
         routes: To be described.
         predictor: The model, or the pipeline.
     """
+    manifest = predictor.manifest
+    examples = {"name": manifest.name, "version": manifest.version}
     paths = {path: dict(operations) for path, operations in document.get("paths", {}).items()}
     for route in routes:
-        key = described_as(route)
-        if key not in OPERATIONS:
-            continue
-        method, operations = route.method.lower(), paths.setdefault(route.template, {})
-        description = OPERATIONS[key]
-        if description is None:
-            operations.pop(method, None)
-        else:
-            operations[method] = _operation(route, description(predictor), predictor.manifest)
+        description = OPERATIONS.get(described_as(route))
+        if description is not None:
+            operations = paths.setdefault(route.template, {})
+            operations[route.method.lower()] = _operation(route, description(predictor), examples)
     components = document.get("components", {})
     merged = {kind: {**components.get(kind, {}), **ours} for kind, ours in COMPONENTS.items()}
     return {
         **document,
-        "info": _info(predictor.manifest),
+        "info": _info(manifest),
         # Relative to this document, whichever stage of an API it is read at
         "servers": [{"url": "./"}],
-        "paths": {path: operations for path, operations in paths.items() if operations},
+        "paths": paths,
         "components": {**components, **merged},
     }
 
 
-def _operation(route: Route, description: Json, manifest: Manifest) -> Json:
-    parameters = [*path_parameters(route.template, manifest), *description.get("parameters", ())]
+def _operation(route: Route, description: Json, examples: Mapping[str, str]) -> Json:
+    parameters = [*path_parameters(route.template, examples), *description.get("parameters", ())]
     words = "".join(character if character.isalnum() else " " for character in route.template)
     return {
         "operationId": "_".join([route.method.lower(), *words.split()]),

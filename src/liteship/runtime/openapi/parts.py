@@ -8,7 +8,7 @@ from liteship.runtime.codecs.json_form import item_shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from liteship.artifact.manifest import Manifest
@@ -91,9 +91,8 @@ def responses(
     return {"200": answered, **named}
 
 
-def path_parameters(template: str, manifest: Manifest) -> list[Json]:
-    """The named parts of a path, each with an example of what is served."""
-    examples = {"name": manifest.name, "version": manifest.version}
+def path_parameters(template: str, examples: Mapping[str, str]) -> list[Json]:
+    """The named parts of a path, each with an example where there is one of its name."""
     names = [part.partition("}")[0] for part in template.split("{")[1:]]
     return [
         {

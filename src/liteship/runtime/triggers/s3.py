@@ -4,7 +4,8 @@ Delivery is at least once and unordered
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html), so a result's key is
 derived from the object's key and its version or ETag: answering twice writes the same object twice.
 A broken object gets a result that says what is wrong with it; an outage raises, so that Lambda sends
-the event again. boto3 is imported only when the first object is read.
+the event again. botocore is imported only when the first object is read; boto3 on top of it would add
+nothing here, and take a quarter longer.
 """
 
 from __future__ import annotations
@@ -295,12 +296,12 @@ def _result_key(function: Function, s3_object: S3Object) -> str:
 
 
 def create_client() -> Any:
-    """A boto3 S3 client with timeouts that leave a function time to report a failure."""
-    from boto3.session import Session
+    """A botocore S3 client with timeouts that leave a function time to report a failure."""
     from botocore.config import Config
+    from botocore.session import Session
 
-    # A session of its own: boto3's shared one would keep credentials beyond this client's life
-    return Session().client(
+    # A session of its own: a shared one would keep credentials beyond this client's life
+    return Session().create_client(
         "s3",
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_S,
