@@ -95,6 +95,8 @@ class Function:
             backend=self.settings.backend,
             max_pixels=self.settings.max_pixels,
             max_batch=self.settings.max_batch,
+            batching=self.settings.batching,
+            threads=self.settings.threads,
             preprocess=preprocess,
             postprocess=postprocess,
         )
