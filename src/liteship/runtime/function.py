@@ -97,6 +97,7 @@ class Function:
             max_batch=self.settings.max_batch,
             batching=self.settings.batching,
             threads=self.settings.threads,
+            workers=self.settings.workers,
             preprocess=preprocess,
             postprocess=postprocess,
         )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
+    from liteship.runtime.batching import Batcher
     from liteship.runtime.interpreter import Interpreter
 
     Preprocess = Callable[[bytes, str], Mapping[str, bytes]]
@@ -113,6 +114,7 @@ class Predictor:
         max_batch: Most items of one request.
         batching: Most items of one run; None for as many as the artifact says.
         threads: That one run is shared among.
+        workers: Calls that there may be at once, where that was set: those beyond the CPUs share runs.
         preprocess: Replaces the manifest's preprocessing.
         postprocess: Replaces the manifest's postprocessing.
     """
@@ -120,7 +122,7 @@ class Predictor:
     takes_tensors = True
     """Whether protocols of tensors can ask it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one argument a setting, all by name
         self,
         artifact: Artifact,
         *,
@@ -129,6 +131,7 @@ class Predictor:
         max_batch: int = MAX_BATCH,
         batching: int | None = None,
         threads: int = 1,
+        workers: int | None = None,
         preprocess: Preprocess | None = None,
         postprocess: Postprocess | None = None,
     ) -> None:
@@ -139,6 +142,12 @@ class Predictor:
         self._max_batch = max_batch
         self._batching = artifact.manifest.batching if batching is None else batching
         self._threads = threads
+        self._batcher: Batcher | None = None
+        if self._batching > 1 and workers is not None:
+            from liteship.runtime.batching import Batcher
+            from liteship.runtime.cpu_quota import usable_cpus
+
+            self._batcher = Batcher(self._batching, usable_cpus())
         self._preprocess = preprocess
         self._postprocess = postprocess
         self._idle: list[Interpreter] = []  # append and pop are atomic
@@ -307,6 +316,11 @@ class Predictor:
         Returns:
             What `run` gives for each.
         """
+        if self._batcher is not None:
+            return self._batcher.run(items, self._run_batches)
+        return self._run_batches(items)
+
+    def _run_batches(self, items: Sequence[Mapping[str, bytes]]) -> list[dict[str, bytes]]:
         interpreter = self._borrow()
         largest = self._batching if interpreter.takes_batches else 1
         outputs: list[dict[str, bytes]] = []

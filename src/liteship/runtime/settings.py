@@ -71,8 +71,8 @@ class Settings:
         max_object_bytes: `LITESHIP_MAX_OBJECT_BYTES`, for S3 objects.
         max_pixels: `LITESHIP_MAX_PIXELS`, for pictures.
         max_batch: `LITESHIP_MAX_BATCH`, items of one request.
-        batching: `LITESHIP_BATCHING`, items of one run of the model: 1 where it says `off`, None where it
-            says `auto` or nothing, for as many as the artifact says.
+        batching: `LITESHIP_BATCHING`, most items of one run of the model: 1 for `off`; None for `auto`,
+            the default, which is what the artifact says.
         threads: `LITESHIP_THREADS`, that one run of the model is shared among.
         low_confidence: `LITESHIP_LOW_CONFIDENCE`, 0-1: best scores below it are counted.
         observability: `LITESHIP_OBSERVABILITY`, one of `OBSERVABILITY`.
