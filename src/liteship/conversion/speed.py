@@ -31,8 +31,8 @@ BATCHING = 32
 (docs/architecture/decisions/0015-litert-options.md)."""
 
 WORTHWHILE = 0.7
-"""Part of one item's time that an item of many may take at most, for several to be run at once: well
-apart from what convolutions do (0.9 to 1.5), so that noise decides nothing."""
+"""Part of one item's time that an item of many may take at most for several to be run at once. Well
+apart from what convolutions do, 0.9 to 1.5, so that noise decides nothing."""
 
 LONG_RUN_MS = 50.0
 """A model that takes longer for one item is not tried: many would hold up everybody else for seconds."""

@@ -1,8 +1,9 @@
 """Chooses the back end that runs a model.
 
-Every back end has the same small interface: `inputs` and `outputs` (tensor specs by name) and
-`invoke` (bytes by name in, bytes by name out; of several items, where it `takes_batches`). Tensors are
-known by name: their order is the back end's own. One interpreter belongs to one thread: shared by two, LiteRT answers wrongly.
+Every back end has the same small interface: `inputs` and `outputs` (tensor specs by name) and `invoke`
+(bytes by name in, bytes by name out; of several items at once, where it `takes_batches`). Tensors are
+known by name: their order is the back end's own. One interpreter belongs to one thread: shared by two,
+LiteRT answers wrongly.
 """
 
 from __future__ import annotations

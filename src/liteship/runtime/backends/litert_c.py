@@ -189,14 +189,17 @@ class LiteRtCInterpreter:
         options = self._create("Options")
         self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
         if threads > 1:
-            c = ctypes.CDLL(None)
-            c.strdup.restype = ctypes.c_void_p
-            payload = ctypes.c_void_p(c.strdup(b"num_threads = %d" % threads))
-            free = ctypes.cast(c.free, ctypes.c_void_p)
-            name = ctypes.c_char_p(_CPU_OPTIONS)
-            opaque = self._get("LiteRtCreateOpaqueOptions", name, payload, free)
-            self._call("LiteRtAddOpaqueOptions", options, opaque)  # which owns it from here on
+            self._set_cpu_options(options, b"num_threads = %d" % threads)
         return options
+
+    def _set_cpu_options(self, options: ctypes.c_void_p, toml: bytes) -> None:
+        c = ctypes.CDLL(None)
+        c.strdup.restype = ctypes.c_void_p
+        payload = ctypes.c_void_p(c.strdup(toml))
+        free = ctypes.cast(c.free, ctypes.c_void_p)
+        name = ctypes.c_char_p(_CPU_OPTIONS)
+        opaque = self._get("LiteRtCreateOpaqueOptions", name, payload, free)
+        self._call("LiteRtAddOpaqueOptions", options, opaque)  # which owns it from here on
 
     def _tensors(
         self, signature: ctypes.c_void_p, direction: str
