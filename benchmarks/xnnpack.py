@@ -8,7 +8,6 @@ the model to its first answer, variants in turn. Decision 15 holds the tables.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import subprocess
@@ -18,13 +17,17 @@ import time
 from array import array
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.comparison.models import BUILD, ROOT, make_models
+
 from liteship.artifact import Artifact, Preprocessing
 from liteship.artifact.tensors import real_numbers
 from liteship.conversion.speed import Candidate, golden_item, measure_costs, takes_batches
 from liteship.runtime.backends.litert_c import LiteRtCInterpreter
+
+if TYPE_CHECKING:
+    import ctypes
 
 CANDIDATES = (Candidate(), Candidate(threads=2), *(Candidate(items=n) for n in (2, 8, 32, 128)))
 STARTS = 15
@@ -109,6 +112,7 @@ def _make_dense() -> None:
 
 
 def print_runs() -> None:
+    """Prints a table of models and candidates."""
     print("| model | " + " | ".join(map(_title, CANDIDATES)) + " |")
     print("|---|" + "---|" * len(CANDIDATES))
     for name, (path, item, several) in models().items():
@@ -131,6 +135,7 @@ def _title(candidate: Candidate) -> str:
 
 
 def print_starts() -> None:
+    """Prints a table of models and variants, medians of `STARTS` processes."""
     print("| model | variant | ms | CPU ms | MiB added | run ms | cache MB |")
     print("|---|---|---|---|---|---|---|")
     for name, (path, item, _) in models().items():

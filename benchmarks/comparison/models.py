@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liteship.artifact import Postprocessing, Preprocessing
+from liteship.artifact import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -55,7 +55,8 @@ def _with_lines(text: str, values: Mapping[str, str]) -> str:
                 lines[at] = f"{match[1]}{value}{match[2] or ''}"
                 break
         else:
-            last = max(at for at in range(start, end) if at == start or lines[at].strip())
+            # Comments at the end belong to the next table
+            last = max(at for at in range(start, end) if lines[at].strip()[:1] not in {"", "#"})
             lines.insert(last + 1, f"{key} = {value}")
     return "\n".join(lines) + "\n"
 

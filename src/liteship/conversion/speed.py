@@ -35,7 +35,7 @@ WORTHWHILE = 0.7
 apart from what convolutions do, 0.9 to 1.5, so that noise decides nothing."""
 
 LONG_RUN_MS = 50.0
-"""A model that takes longer for one item is not tried: many would hold up everybody else for seconds."""
+"""A model that takes longer for one item is not tried: many would hold up all others for seconds."""
 
 
 DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
