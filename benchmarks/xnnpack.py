@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -106,7 +107,7 @@ def _make_dense() -> None:
             preprocessing=Preprocessing("tensor"),
             name="dense",
         )
-    (part / "float32" / "model.tflite").rename(part / "float32.tflite")
+    shutil.copyfile(part / "float32" / "model.tflite", part / "float32.tflite")
     (part / "int8").rename(part / "model")
     part.rename(DENSE)
 
