@@ -2,8 +2,9 @@
 
     python -m benchmarks.batching [MODEL ...]
 
-Servers with several settings take turns, `ROUNDS` times, with 1, 4 and 16 callers; medians. CPU time is
-the server's, of all its threads. The caller is one process without threads. Decision 15 holds the table.
+Servers with several settings take turns, `ROUNDS` times, with 1, 4 and 16 callers; medians. CPU time
+is the server's, of all its threads. The caller is one process without threads. Decision 15 holds the
+table.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def main() -> None:
     found = models()
     port = FIRST_PORT
     for name in sys.argv[1:] or ["tiny int8", "dense int8", "dense float32"]:
-        path, item, _ = found[name]
+        path, item = found[name]
         (body,) = item.values()
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)

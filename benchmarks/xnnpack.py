@@ -24,7 +24,7 @@ from benchmarks.comparison.models import BUILD, ROOT, make_models
 
 from liteship.artifact import Artifact, Preprocessing
 from liteship.artifact.tensors import real_numbers
-from liteship.conversion.speed import Candidate, golden_item, measure_costs, takes_batches
+from liteship.conversion.speed import Candidate, golden_item, measure_costs
 from liteship.runtime.backends.litert_c import LiteRtCInterpreter
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Configured(LiteRtCInterpreter):
         return options
 
 
-def models() -> dict[str, tuple[Path, dict[str, bytes], bool]]:
-    """Each model's file, an item for it, and whether it takes several."""
+def models() -> dict[str, tuple[Path, dict[str, bytes]]]:
+    """Each model's file, and an item for it."""
     folders = {**make_models(), "dense": make_dense()}
     found = {}
     for name, folder in folders.items():
@@ -67,13 +67,12 @@ def models() -> dict[str, tuple[Path, dict[str, bytes], bool]]:
         item = golden_item(artifact)
         (spec,) = artifact.manifest.inputs
         numbers = array("f", real_numbers(item[spec.name], spec)).tobytes()
-        found[f"{name} int8"] = folder / "model" / "model.tflite", item, True
-        found[f"{name} float32"] = folder / "float32.tflite", {spec.name: numbers}, True
+        found[f"{name} int8"] = folder / "model" / "model.tflite", item
+        found[f"{name} float32"] = folder / "float32.tflite", {spec.name: numbers}
     for name in ("digits", "shapes", "wine"):
         folder = ROOT / "functions" / name / "model"
         artifact = Artifact.load(folder)
-        several = takes_batches(artifact.manifest)
-        found[f"{name} int8"] = folder / "model.tflite", golden_item(artifact), several
+        found[f"{name} int8"] = folder / "model.tflite", golden_item(artifact)
     return found
 
 
@@ -116,16 +115,14 @@ def print_runs() -> None:
     """Prints a table of models and candidates."""
     print("| model | " + " | ".join(map(_title, CANDIDATES)) + " |")
     print("|---|" + "---|" * len(CANDIDATES))
-    for name, (path, item, several) in models().items():
-        candidates = [each for each in CANDIDATES if each.items == 1 or several]
-        costs = measure_costs(path.read_bytes(), item, candidates)
+    for name, (path, item) in models().items():
+        costs = measure_costs(path.read_bytes(), item, CANDIDATES)
         cells = [
             f"{each.median_cpu_ms:.4g}"
             + (f" ({each.median_wall_ms:.4g})" if each.candidate.items == 1 else "")
             + ("" if each.is_exact else " differs")
             for each in costs
         ]
-        cells += [""] * (len(CANDIDATES) - len(cells))
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -139,7 +136,7 @@ def print_starts() -> None:
     """Prints a table of models and variants, medians of `STARTS` processes."""
     print("| model | variant | ms | CPU ms | MiB added | run ms | cache MB |")
     print("|---|---|---|---|---|---|---|")
-    for name, (path, item, _) in models().items():
+    for name, (path, item) in models().items():
         with tempfile.TemporaryDirectory() as folder:
             places = {"empty": f"{folder}/empty", "packaged": f"{folder}/packaged"}
             (Path(folder) / "item").write_bytes(next(iter(item.values())))

@@ -21,7 +21,6 @@ from liteship.conversion.speed import (
     dot_products,
     golden_item,
     measure_costs,
-    takes_batches,
 )
 from liteship.packaging.quotas import ONE_CPU_MIB
 from liteship.project import load_function
@@ -58,13 +57,14 @@ def command(
     run = artifact.model, golden_item(artifact)
     cpus = usable_cpus()
     by_threads = [Candidate(threads=count) for count in (2, 4, 8) if count <= cpus]
-    most = function.config.runtime.max_batch if takes_batches(artifact.manifest) else 1
+    most = function.config.runtime.max_batch if artifact.manifest.is_batched else 1
     by_items = [Candidate(items=count) for count in ITEMS if count <= most]
     with stderr.status("measuring"):
         one, *costs = measure_costs(*run, [Candidate(), *by_threads, *by_items])
         twin = _float_twin(function, artifact)
         (float_cost,) = measure_costs(*twin, [Candidate()]) if twin else (None,)
-    threaded, batched = costs[: len(by_threads)], costs[len(by_threads) :]
+    threaded = [each for each in costs if each.candidate.threads > 1]
+    batched = [each for each in costs if each.candidate.items > 1]
     threads = best_threads([one, *threaded], function.config.runtime.memory_mib)
     batching = best_batching([one, *batched])
     chosen: dict[str, int | str] = {"threads": threads, "batching": batching if batching > 1 else "off"}

@@ -7,6 +7,7 @@ process's own, of all threads; a run's answers are compared byte for byte with t
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
 
 ROUNDS = 9
@@ -93,11 +93,6 @@ def dot_products(cpu_info: str) -> bool:
     return not DOT_PRODUCTS.isdisjoint(cpu_info.split())
 
 
-def takes_batches(manifest: Manifest) -> bool:
-    """Whether every tensor's first dimension is open, as a run of several items needs it."""
-    return all(spec.shape[:1] == (-1,) for spec in (*manifest.inputs, *manifest.outputs))
-
-
 def measure_costs(
     model: bytes,
     inputs: Mapping[str, bytes],
@@ -111,9 +106,13 @@ def measure_costs(
     Args:
         model: The content of a `.tflite` file.
         inputs: One item's, by name; each further item has its elements moved on by one.
-        candidates: In the order of the result.
+        candidates: The first must be possible.
         rounds: Turns of each candidate.
         block_s: Seconds that a turn takes at least.
+
+    Returns:
+        In the same order, without those that the model cannot be run in: a graph may hold a size that
+        is not the batch's.
     """
     alone = LiteRtCInterpreter(model)
     most = max(each.items for each in candidates)
@@ -122,7 +121,10 @@ def measure_costs(
         for by in range(most)
     ]
     expected = [alone.invoke(item) for item in items]
-    turns = [_Turns(model, candidate, items, expected) for candidate in candidates]
+    turns = []
+    for candidate in candidates:
+        with suppress(ArtifactError):
+            turns.append(_Turns(model, candidate, items, expected))
     for _ in range(rounds):
         for each in turns:
             each.take(block_s)
@@ -169,7 +171,7 @@ def measured_batching(artifact: Artifact, folder: Path) -> int:
         before = None
     if before is not None and before.sha256 == manifest.sha256:
         return before.batching
-    if not takes_batches(manifest):
+    if not manifest.is_batched:
         return 1
     run = artifact.model, golden_item(artifact)
     (single,) = measure_costs(*run, [Candidate()], rounds=1, block_s=0)

@@ -91,8 +91,6 @@ def test_a_source_that_is_the_float_model_is_measured_beside_it(
     for liteship in command_lines(tmp_path, monkeypatch, capsys, "bench", "conv"):
         found = liteship("--json").json
         assert (found["float32"] is not None) == is_measured
-        assert [each["items"] for each in found["candidates"]] == [1] * len(found["candidates"])
-        assert found["recommended"]["batching"] == "off"  # its batch dimension is closed
         assert ("│ float32 │" in liteship().output) == is_measured
 
 

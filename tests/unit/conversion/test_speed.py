@@ -22,8 +22,8 @@ from liteship.conversion.speed import (
     golden_item,
     measure_costs,
     measured_batching,
-    takes_batches,
 )
+from liteship.errors import ArtifactError
 from liteship.runtime.backends.litert_c import LiteRtCInterpreter
 
 
@@ -87,10 +87,32 @@ def test_a_dense_model_is_run_on_several_items(tmp_path: Path) -> None:
     assert measured_batching(artifact, tmp_path / "new") == BATCHING
 
 
-def test_a_closed_batch_dimension_is_not_measured(tmp_path: Path) -> None:
-    artifact = artifact_of("conv-int8", tmp_path)
-    assert not takes_batches(artifact.manifest)
+def test_an_output_without_a_batch_dimension_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = artifact_of("scalar-float32", tmp_path)
+    monkeypatch.setattr(speed, "measure_costs", None)
     assert measured_batching(artifact, tmp_path / "new") == 1
+
+
+def test_what_a_model_cannot_be_run_in_is_left_out(
+    artifact_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a graph with a fixed reshape refuses a batch; none is in the corpus."""
+    invoke = LiteRtCInterpreter.invoke
+
+    def refuse_three(
+        self: LiteRtCInterpreter, inputs: dict[str, bytes], items: int = 1
+    ) -> dict[str, bytes]:
+        if items == 3:
+            raise ArtifactError("model-refused", "a fixed size", hint="convert it otherwise")
+        return invoke(self, inputs, items)
+
+    monkeypatch.setattr(LiteRtCInterpreter, "invoke", refuse_three)
+    artifact = Artifact.load(artifact_folder)
+    candidates = [Candidate(), Candidate(items=3), Candidate(items=4)]
+    costs = measure_costs(artifact.model, golden_item(artifact), candidates, rounds=1, block_s=0)
+    assert [each.candidate.items for each in costs] == [1, 4]
 
 
 def test_what_was_measured_of_the_same_model_is_kept(
@@ -106,7 +128,7 @@ def test_what_was_measured_of_the_same_model_is_kept(
 
 def test_what_was_measured_of_another_model_is_not_kept(tmp_path: Path) -> None:
     artifact = artifact_of("dense-int8", tmp_path)
-    other = artifact_of("conv-int8", tmp_path / "other")
+    other = artifact_of("scalar-float32", tmp_path / "other")
     artifact.manifest.batching = 8
     artifact.save(tmp_path / "model")
     assert measured_batching(other, tmp_path / "model") == 1

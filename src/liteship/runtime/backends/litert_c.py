@@ -101,7 +101,7 @@ class LiteRtCInterpreter:
     Attributes:
         inputs: Input tensors by name, as the model declares them.
         outputs: Output tensors by name.
-        takes_batches: Whether the first dimension of each of them is open.
+        takes_batches: Whether the first dimension of each of them is open, or 1.
 
     Raises:
         NotReadyError: `backend-missing` without the library, `backend-broken` with a wrong one.
@@ -138,7 +138,7 @@ class LiteRtCInterpreter:
         self.inputs, self._input_types = self._tensors(signature, "Input")
         self.outputs, self._output_types = self._tensors(signature, "Output")
         specs = (*self.inputs.values(), *self.outputs.values())
-        self.takes_batches = all(spec.shape[:1] == (-1,) for spec in specs)
+        self.takes_batches = all(spec.shape and spec.shape[0] in {-1, 1} for spec in specs)
         self._run = self._function("LiteRtRunCompiledModel")
         self._allocate(1)
 
@@ -219,12 +219,16 @@ class LiteRtCInterpreter:
         return specs, types
 
     def _resize(self, items: int) -> None:
-        """Opens the batch dimension for so many items, here and in the compiled model."""
+        """Opens the batch dimension for so many items, here and in the compiled model.
+
+        "NonStrict" opens a dimension of 1 that the model declares closed. What cannot follow, such as a
+        reshape to a fixed size, is refused at the next run.
+        """
         self._items = 0  # of a model that refuses, nothing is known
         for index, spec in enumerate(self.inputs.values()):
             shape = (items, *spec.item_shape[1:])
             self._call(
-                "LiteRtCompiledModelResizeInputTensor",
+                "LiteRtCompiledModelResizeInputTensorNonStrict",
                 self._compiled,
                 ctypes.c_size_t(0),
                 ctypes.c_size_t(index),

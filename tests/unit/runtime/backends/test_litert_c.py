@@ -136,9 +136,11 @@ def test_a_wrong_library_is_not_ready(
     assert ".so: " in str(caught.value)
 
 
-def _open_models() -> list[Path]:
-    """What has an open batch dimension everywhere; `unserved-` and `trap-` answer nothing reliably."""
-    functions = [ROOT / "functions" / name / "model" / "model.tflite" for name in ("digits", "shapes")]
+def _batched_models() -> list[Path]:
+    """What has a batch dimension everywhere; `unserved-` and `trap-` answer nothing reliably."""
+    functions = [
+        ROOT / "functions" / name / "model" / "model.tflite" for name in ("digits", "shapes", "wine")
+    ]
     corpus = [path for path in sorted(MODELS.glob("*.tflite")) if path.stem[:4] not in {"unse", "trap"}]
     return [
         path for path in (*functions, *corpus) if LiteRtCInterpreter(path.read_bytes()).takes_batches
@@ -148,14 +150,16 @@ def _open_models() -> list[Path]:
 def _random_item(interpreter: LiteRtCInterpreter, source: random.Random) -> dict[str, bytes]:
     item = {}
     for name, spec in interpreter.inputs.items():
-        if spec.dtype == "float32":
+        if spec.dtype == "bool":
+            item[name] = bytes(source.choices((0, 1), k=spec.elements))
+        elif spec.dtype == "float32":
             item[name] = array("f", [source.uniform(-1, 1) for _ in range(spec.elements)]).tobytes()
         else:
             item[name] = source.randbytes(spec.size_bytes)
     return item
 
 
-@pytest.mark.parametrize("path", _open_models(), ids=lambda path: path.parts[-3] + "-" + path.stem)
+@pytest.mark.parametrize("path", _batched_models(), ids=lambda path: path.parts[-3] + "-" + path.stem)
 def test_several_items_are_answered_to_the_byte_as_each_alone(path: Path) -> None:
     model = path.read_bytes()
     alone, together = LiteRtCInterpreter(model), LiteRtCInterpreter(model)
@@ -170,15 +174,13 @@ def test_several_items_are_answered_to_the_byte_as_each_alone(path: Path) -> Non
 
 
 def test_there_are_models_of_several_items_in_the_corpus() -> None:
-    assert len(_open_models()) > 15
+    assert len(_batched_models()) > 30
 
 
-def test_a_closed_first_dimension_takes_one_item() -> None:
-    interpreter = LiteRtCInterpreter((MODELS / "conv-int8.tflite").read_bytes())
+def test_an_output_without_a_batch_dimension_takes_one_item() -> None:
+    interpreter = LiteRtCInterpreter((MODELS / "scalar-float32.tflite").read_bytes())
     assert not interpreter.takes_batches
-    with pytest.raises(ArtifactError):
-        interpreter.invoke({"image": bytes(2 * 432)}, 2)
-    assert interpreter.invoke({"image": bytes(432)})["scores"]
+    assert len(interpreter.invoke({"features": bytes(128)})["total"]) == 4
 
 
 def test_several_items_of_another_size_are_refused_and_the_next_answered() -> None:
