@@ -159,19 +159,17 @@ class LiteRtCInterpreter:
         """
         if items != self._items:
             self._resize(items)
-        for (name, spec), memory in zip(self.inputs.items(), self._input_memory, strict=True):
+        for name, memory in self._input_memory:
             data = inputs.get(name, b"")
             if len(data) != len(memory):
+                spec = self.inputs[name]
                 msg = f"input {spec} takes {len(memory)} bytes, received {len(data)}"
                 raise ValueError(msg)
             memory[:] = data
         status = self._run(*self._run_arguments)
         if status != 0:
             raise _refused_call("LiteRtRunCompiledModel", status)
-        return {
-            name: memory.tobytes()
-            for name, memory in zip(self.outputs, self._output_memory, strict=True)
-        }
+        return {name: memory.tobytes() for name, memory in self._output_memory}
 
     def __del__(self) -> None:
         self._free_buffers()
@@ -258,8 +256,8 @@ class LiteRtCInterpreter:
 
     def _make_buffers(
         self, specs: Mapping[str, TensorSpec], types: list[_TensorType], items: int
-    ) -> tuple[ctypes.Array[ctypes.c_void_p], list[memoryview]]:
-        """A buffer a tensor, and its memory: the host's own, so that nobody need lock it."""
+    ) -> tuple[ctypes.Array[ctypes.c_void_p], list[tuple[str, memoryview]]]:
+        """A buffer a tensor, and its memory by name: the host's own, so that nobody need lock it."""
         handles = (ctypes.c_void_p * len(specs))()
         memory = []
         for position, (spec, kind) in enumerate(zip(specs.values(), types, strict=True)):
@@ -276,7 +274,8 @@ class LiteRtCInterpreter:
             self._buffers.append(buffer)
             handles[position] = buffer.value
             address = self._get("LiteRtGetTensorBufferHostMemory", buffer).value or 0
-            memory.append(memoryview((ctypes.c_char * size_bytes).from_address(address)).cast("B"))
+            view = memoryview((ctypes.c_char * size_bytes).from_address(address)).cast("B")
+            memory.append((spec.name, view))
         return handles, memory
 
     def _free_buffers(self) -> None:
