@@ -255,3 +255,35 @@ def test_several_models_are_in_the_image() -> None:
     model = CONFIG["model"] | {"location": "s3://bucket/models"}
     with pytest.raises(ValidationError, match=r"several models need model\.location"):
         FunctionConfig.model_validate(CONFIG | {"model": model, "models": {}})
+
+
+@pytest.mark.parametrize(
+    ("runtime", "environment", "batching", "threads"),
+    [
+        ({}, {}, None, 1),
+        ({"batching": "auto", "threads": 1}, {}, None, 1),
+        ({"batching": "off"}, {"LITESHIP_BATCHING": "off"}, 1, 1),
+        (
+            {"batching": 16, "threads": 2},
+            {"LITESHIP_BATCHING": "16", "LITESHIP_THREADS": "2"},
+            16,
+            2,
+        ),
+    ],
+)
+def test_batching_and_threads_reach_the_runtime(
+    runtime: dict[str, Any], environment: dict[str, str], batching: int | None, threads: int
+) -> None:
+    config = FunctionConfig.model_validate(CONFIG | {"runtime": runtime})
+    assert config.environment() == environment
+    settings = Settings(environment)
+    assert (settings.batching, settings.threads) == (batching, threads)
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [{"batching": 1}, {"batching": 1025}, {"batching": "on"}, {"threads": 0}, {"threads": 65}],
+)
+def test_other_batching_and_threads_are_refused(runtime: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        FunctionConfig.model_validate(CONFIG | {"runtime": runtime})

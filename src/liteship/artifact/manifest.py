@@ -53,11 +53,14 @@ class Manifest:
         preprocessing: From request to tensor.
         postprocessing: From tensor to predictions.
         golden: The self-test.
+        batching: Most items of one run; 1 where a run of several is not worth it, or answers otherwise
+            than one by one. `model.json` says it where it is not 1.
         provenance: Where the model came from and how well it did: source digest, tool versions,
             calibration samples, accuracy. Nothing the runtime acts on.
     """
 
     __slots__ = (
+        "batching",
         "golden",
         "inputs",
         "name",
@@ -85,6 +88,7 @@ class Manifest:
         postprocessing: Postprocessing,
         golden: Golden,
         provenance: dict[str, object],
+        batching: int = 1,
     ) -> None:
         self.name = name
         self.version = version
@@ -97,6 +101,7 @@ class Manifest:
         self.postprocessing = postprocessing
         self.golden = golden
         self.provenance = provenance
+        self.batching = batching
 
     @property
     def is_batched(self) -> bool:
@@ -126,6 +131,7 @@ class Manifest:
             "preprocessing": self.preprocessing.as_dict(),
             "postprocessing": self.postprocessing.as_dict(),
             "golden": self.golden.as_dict(),
+            **({"batching": self.batching} if self.batching > 1 else {}),
             "provenance": self.provenance,
         }
 
@@ -180,6 +186,7 @@ class Manifest:
             postprocessing=read_postprocessing(reader.nested("postprocessing")),
             golden=read_golden(reader.nested("golden")),
             provenance=reader.take("provenance", dict, {}),
+            batching=reader.take("batching", int, 1),
         )
         reader.close()
         if not problems:
@@ -199,6 +206,8 @@ class Manifest:
         if not self.inputs or not self.outputs:
             problems.append("model.json: a model has at least one input and one output")
             return problems
+        if self.batching < 1:
+            problems.append(f"batching: a run takes 1 item at least, not {self.batching}")
         problems += [
             f"{spec}: only the first dimension, the batch, may be open"
             for spec in (*self.inputs, *self.outputs)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 import liteship
 from liteship.cli import (
+    bench,
     canary,
     check,
     convert,
@@ -76,6 +77,7 @@ for module in (
     event,
     invoke,
     tune,
+    bench,
     demo,
     deploy,
     kn,

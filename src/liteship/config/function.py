@@ -169,6 +169,8 @@ class FunctionConfig(Section):
                 "max_object_bytes",
                 "max_pixels",
                 "max_batch",
+                "batching",
+                "threads",
             )
             if getattr(mine, field) != getattr(defaults, field)
         }

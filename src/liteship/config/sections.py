@@ -21,6 +21,8 @@ from liteship.runtime.settings import (
     MAX_BODY_BYTES,
     MAX_OBJECT_BYTES,
     MAX_PIXELS,
+    MOST_BATCHING,
+    MOST_THREADS,
     prefixes_overlap,
 )
 
@@ -165,6 +167,8 @@ class RuntimeSection(Section):
     max_object_bytes: Annotated[int, Field(ge=1)] = MAX_OBJECT_BYTES
     max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
     max_batch: Annotated[int, Field(ge=1)] = MAX_BATCH
+    batching: Literal["auto", "off"] | Annotated[int, Field(ge=2, le=MOST_BATCHING)] = "auto"
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
 
 
 class S3Trigger(Section):

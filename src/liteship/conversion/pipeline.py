@@ -25,6 +25,7 @@ from liteship.conversion.request import ConversionResult, LeftInFloat
 from liteship.conversion.schemes import AUTO, SCHEMES
 from liteship.conversion.source_side import Source, export_source, fine_tune
 from liteship.conversion.sources import check_source
+from liteship.conversion.speed import measured_batching
 from liteship.errors import AccuracyError, ConfigurationError, ConversionError
 
 if TYPE_CHECKING:
@@ -257,6 +258,7 @@ def _write(
     proof = outcome.proof
     origin = describe_origin(request, source_format, source, outcome)
     proof.artifact.manifest.provenance.update(origin)
+    proof.artifact.manifest.batching = measured_batching(proof.artifact, request.output)
     layers, told = candidates.layer_errors(proof.candidate)
     outcome = dataclasses.replace(outcome, warnings=outcome.warnings + told)
     shipped = sizes(proof.candidate.model)

@@ -95,6 +95,9 @@ class Function:
             backend=self.settings.backend,
             max_pixels=self.settings.max_pixels,
             max_batch=self.settings.max_batch,
+            batching=self.settings.batching,
+            threads=self.settings.threads,
+            workers=self.settings.workers,
             preprocess=preprocess,
             postprocess=postprocess,
         )

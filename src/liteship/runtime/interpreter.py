@@ -1,8 +1,9 @@
 """Chooses the back end that runs a model.
 
-Every back end has the same small interface: `inputs` and `outputs` (tensor specs by name) and
-`invoke` (bytes by name in, bytes by name out). Tensors are known by name: their order is the back
-end's own. One interpreter belongs to one thread: shared by two, LiteRT answers wrongly.
+Every back end has the same small interface: `inputs` and `outputs` (tensor specs by name) and `invoke`
+(bytes by name in, bytes by name out; of several items at once, where it `takes_batches`). Tensors are
+known by name: their order is the back end's own. One interpreter belongs to one thread: shared by two,
+LiteRT answers wrongly.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
         inputs: dict[str, TensorSpec]
         outputs: dict[str, TensorSpec]
+        takes_batches: bool
 
-        def invoke(self, inputs: Mapping[str, bytes]) -> dict[str, bytes]:
+        def invoke(self, inputs: Mapping[str, bytes], items: int = 1) -> dict[str, bytes]:
             """Runs the model once: input tensors' bytes by name in, output tensors' out."""
 
 
@@ -30,12 +32,13 @@ BACKENDS = ("litert-c", "litert", "tflite-runtime")
 """LiteRT's C API (the default), LiteRT's Python interpreter, tflite-runtime's."""
 
 
-def create_interpreter(model: bytes, backend: str = "litert-c") -> Interpreter:
+def create_interpreter(model: bytes, backend: str = "litert-c", threads: int = 1) -> Interpreter:
     """An interpreter for the calling thread.
 
     Args:
         model: The content of a `.tflite` file.
         backend: One of `BACKENDS`.
+        threads: That one run is shared among, the caller's included.
 
     Raises:
         ConfigurationError: `backend-unknown`.
@@ -45,7 +48,7 @@ def create_interpreter(model: bytes, backend: str = "litert-c") -> Interpreter:
     if backend == "litert-c":
         from liteship.runtime.backends.litert_c import LiteRtCInterpreter
 
-        return LiteRtCInterpreter(model)
+        return LiteRtCInterpreter(model, threads)
     if backend not in BACKENDS:
         raise ConfigurationError(
             "backend-unknown",
@@ -56,4 +59,4 @@ def create_interpreter(model: bytes, backend: str = "litert-c") -> Interpreter:
         )
     from liteship.runtime.backends.python_api import PythonInterpreter
 
-    return PythonInterpreter(model, backend)
+    return PythonInterpreter(model, backend, threads)

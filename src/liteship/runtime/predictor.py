@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
+    from liteship.runtime.batching import Batcher
     from liteship.runtime.interpreter import Interpreter
 
     Preprocess = Callable[[bytes, str], Mapping[str, bytes]]
@@ -112,6 +113,9 @@ class Predictor:
         backend: One of `interpreter.BACKENDS`.
         max_pixels: Largest picture to decode.
         max_batch: Most items of one request.
+        batching: Most items of one run; None for as many as the artifact says.
+        threads: That one run is shared among.
+        workers: Calls that there may be at once, where that was set: those beyond the CPUs share runs.
         preprocess: Replaces the manifest's preprocessing.
         postprocess: Replaces the manifest's postprocessing.
     """
@@ -119,13 +123,16 @@ class Predictor:
     takes_tensors = True
     """Whether protocols of tensors can ask it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one argument a setting, all by name
         self,
         artifact: Artifact,
         *,
         backend: str = "litert-c",
         max_pixels: int = MAX_PIXELS,
         max_batch: int = MAX_BATCH,
+        batching: int | None = None,
+        threads: int = 1,
+        workers: int | None = None,
         preprocess: Preprocess | None = None,
         postprocess: Postprocess | None = None,
     ) -> None:
@@ -134,6 +141,14 @@ class Predictor:
         self._backend = backend
         self._max_pixels = max_pixels
         self._max_batch = max_batch
+        self._batching = artifact.manifest.batching if batching is None else batching
+        self._threads = threads
+        self._batcher: Batcher | None = None
+        if self._batching > 1 and workers is not None:
+            from liteship.runtime.batching import Batcher
+            from liteship.runtime.cpu_quota import usable_cpus
+
+            self._batcher = Batcher(self._batching, usable_cpus())
         self._preprocess = preprocess
         self._postprocess = postprocess
         self._idle: list[Interpreter] = []  # append and pop are atomic
@@ -221,7 +236,7 @@ class Predictor:
         items = prepare()
         require_batch_size(len(items), self._max_batch)
         prepared = perf_counter()
-        outputs = [self.run(item) for item in items]
+        outputs = self.run_items(items)
         timings_ms = {
             "preprocess": (prepared - start) * 1e3,
             "invoke": (perf_counter() - prepared) * 1e3,
@@ -293,6 +308,28 @@ class Predictor:
         self._idle.append(interpreter)
         return outputs
 
+    def run_items(self, items: Sequence[Mapping[str, bytes]]) -> list[dict[str, bytes]]:
+        """Runs the model on several items, as few times as it may.
+
+        Args:
+            items: Each one's input tensors, as `run` takes them.
+
+        Returns:
+            What `run` gives for each.
+        """
+        if self._batcher is not None:
+            return self._batcher.run(items, self._run_batches)
+        return self._run_batches(items)
+
+    def _run_batches(self, items: Sequence[Mapping[str, bytes]]) -> list[dict[str, bytes]]:
+        interpreter = self._borrow()
+        largest = self._batching if interpreter.takes_batches else 1
+        outputs: list[dict[str, bytes]] = []
+        for start in range(0, len(items), largest):
+            outputs += _run_batch(interpreter, items[start : start + largest])
+        self._idle.append(interpreter)
+        return outputs
+
     @property
     def example(self) -> list[bytes] | None:
         """Input tensors that it answers, in the model's order; None where it reads other bodies."""
@@ -316,7 +353,7 @@ class Predictor:
         try:
             return self._idle.pop()
         except IndexError:
-            return create_interpreter(self.artifact.model, self._backend)
+            return create_interpreter(self.artifact.model, self._backend, self._threads)
 
     def _answer(
         self, outputs: Mapping[str, Sequence[float]], scores: Sequence[float], top: int | None
@@ -334,3 +371,18 @@ class Predictor:
         best = best_indices(scores, top or self.manifest.postprocessing.top_k)
         predictions = [{"label": labels[index], "score": scores[index]} for index in best]
         return {"predictions": predictions}
+
+
+def _run_batch(
+    interpreter: Interpreter, items: Sequence[Mapping[str, bytes]]
+) -> list[dict[str, bytes]]:
+    """Runs the model once on all of them."""
+    if len(items) == 1:
+        return [interpreter.invoke(items[0])]
+    inputs = {name: b"".join([item[name] for item in items]) for name in interpreter.inputs}
+    outputs = interpreter.invoke(inputs, len(items))
+    sizes = {name: spec.size_bytes for name, spec in interpreter.outputs.items()}
+    return [
+        {name: outputs[name][index * size : (index + 1) * size] for name, size in sizes.items()}
+        for index in range(len(items))
+    ]

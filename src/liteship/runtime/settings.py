@@ -28,8 +28,14 @@ MAX_PIXELS = 12_000_000
 `liteship check` measures."""
 
 MAX_BATCH = 256
-"""Most items of one request by default. They are answered one after another: a small body may hold
-thousands, and nobody waits for as many."""
+"""Most items of one request by default. A small body may hold thousands, and nobody waits
+for as many."""
+
+MOST_BATCHING = 1024
+"""Items of one run: their tensors are held in memory all at once."""
+
+MOST_THREADS = 64
+"""Of one run: more than any model here gains from."""
 
 LOW_CONFIDENCE = 0.5
 """A classification whose best score is below this is counted as one of low confidence."""
@@ -65,6 +71,9 @@ class Settings:
         max_object_bytes: `LITESHIP_MAX_OBJECT_BYTES`, for S3 objects.
         max_pixels: `LITESHIP_MAX_PIXELS`, for pictures.
         max_batch: `LITESHIP_MAX_BATCH`, items of one request.
+        batching: `LITESHIP_BATCHING`, most items of one run of the model: 1 for `off`; None for `auto`,
+            the default, which is what the artifact says.
+        threads: `LITESHIP_THREADS`, that one run of the model is shared among.
         low_confidence: `LITESHIP_LOW_CONFIDENCE`, 0-1: best scores below it are counted.
         observability: `LITESHIP_OBSERVABILITY`, one of `OBSERVABILITY`.
         input_prefix: `LITESHIP_S3_INPUT_PREFIX`; objects below it are answered.
@@ -99,6 +108,8 @@ class Settings:
         self.max_object_bytes = self._number("LITESHIP_MAX_OBJECT_BYTES", MAX_OBJECT_BYTES)
         self.max_pixels = self._number("LITESHIP_MAX_PIXELS", MAX_PIXELS)
         self.max_batch = self._number("LITESHIP_MAX_BATCH", MAX_BATCH)
+        self.batching = self._read_batching("LITESHIP_BATCHING")
+        self.threads = self._number("LITESHIP_THREADS", 1, greatest=MOST_THREADS)
         self.low_confidence = self._share("LITESHIP_LOW_CONFIDENCE", LOW_CONFIDENCE)
         self.observability = self._choice("LITESHIP_OBSERVABILITY", OBSERVABILITY)
         self.input_prefix = environ.get("LITESHIP_S3_INPUT_PREFIX", "incoming/")
@@ -203,6 +214,12 @@ class Settings:
         pipelines = read_pipelines(text, problems)
         self._problems += [f"{name}: {problem}" for problem in problems]
         return pipelines
+
+    def _read_batching(self, name: str) -> int | None:
+        text = self._environ.get(name, "")
+        if text in {"auto", "off"}:
+            return 1 if text == "off" else None
+        return self._number(name, None, greatest=MOST_BATCHING)
 
     def _share(self, name: str, default: float) -> float:
         text = self._environ.get(name, "") or str(default)

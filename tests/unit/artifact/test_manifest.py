@@ -37,6 +37,20 @@ def test_the_committed_manifest_survives_a_round_trip_byte_for_byte(text: str) -
     assert Manifest.from_json(text.encode(), "model.json").as_dict() == manifest.as_dict()
 
 
+def test_items_of_a_run_are_written_where_they_are_several(text: str) -> None:
+    manifest = Manifest.from_json(text, "model.json")
+    assert manifest.batching == 1
+    manifest.batching = 32
+    assert json.loads(manifest.to_json())["batching"] == 32
+    assert Manifest.from_json(manifest.to_json(), "model.json").batching == 32
+
+
+@pytest.mark.parametrize("items", [0, -1, "auto", 1.5, True, None])
+def test_a_run_of_no_items_is_refused(items: object, text: str) -> None:
+    (problem,) = problems_after(lambda content: content.update(batching=items), text)
+    assert "batching" in problem
+
+
 def test_text_outside_ascii_stays_readable(text: str) -> None:
     content = json.loads(text)
     content["postprocessing"]["labels"][0] = "Größe 零"

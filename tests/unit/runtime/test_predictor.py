@@ -5,6 +5,8 @@ import io
 import json
 import math
 import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -236,6 +238,65 @@ def test_several_items_are_answered_one_by_one(artifact_folder: Path, digit_png:
     assert inference.outputs == [predictor.run(item)] * 3
     assert (inference.model, inference.version) == ("digits", "1")
     assert len(inference.confidences) == 3
+
+
+@pytest.mark.parametrize(
+    ("batching", "says", "sizes"),
+    [
+        (None, 1, [1] * 7),
+        (None, 4, [4, 3]),
+        (1, 4, [1] * 7),  # off
+        (3, 1, [3, 3, 1]),
+        (99, 1, [7]),
+    ],
+)
+def test_a_run_has_as_many_items_as_the_setting_or_else_the_artifact_says(
+    artifact_folder: Path, digit_png: bytes, batching: int | None, says: int, sizes: list[int]
+) -> None:
+    artifact = with_manifest(Artifact.load(artifact_folder), batching=says)
+    predictor = Predictor(artifact, batching=batching)
+    predictor.warm_up()
+    (first,) = predictor.prepare(digit_png, "image/png")
+    pixels = first["image"]
+    items = [{"image": pixels[turn:] + pixels[:turn]} for turn in range(7)]
+    expected = [predictor.run(item) for item in items]
+    (interpreter,) = predictor._idle
+    found: list[int] = []
+    invoke = interpreter.invoke
+
+    def count(inputs: Mapping[str, bytes], items: int = 1) -> dict[str, bytes]:
+        found.append(items)
+        return invoke(inputs, items)
+
+    interpreter.invoke = count  # type: ignore[method-assign]
+    assert predictor.infer(lambda: items).outputs == expected
+    assert found == sizes
+
+
+def test_a_back_end_of_one_item_is_given_one(artifact_folder: Path, digit_png: bytes) -> None:
+    predictor = Predictor(Artifact.load(artifact_folder), backend="litert", batching=4)
+    (item,) = predictor.prepare(digit_png, "image/png")
+    assert predictor.infer(lambda: [item, item]).outputs == [predictor.run(item)] * 2
+
+
+def test_more_workers_than_cpus_share_runs_and_get_their_own_answers(
+    artifact_folder: Path, digit_images: Digits
+) -> None:
+    predictor = Predictor(Artifact.load(artifact_folder), batching=8, workers=16)
+    alone = Predictor.load(artifact_folder)
+    bodies = [png(pixels) for pixels in digit_images[0][:64]]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda body: predictor.predict(body, "image/png").fields, bodies))
+    assert found == [alone.predict(body, "image/png").fields for body in bodies]
+
+
+def test_a_predictor_that_is_dropped_is_gone_at_once(artifact_folder: Path) -> None:
+    """No cycle holds it until the garbage collector comes: its memory is another model's."""
+    predictor = Predictor(Artifact.load(artifact_folder), batching=8, workers=2)
+    predictor.warm_up()
+    gone = weakref.ref(predictor)
+    del predictor
+    assert gone() is None
 
 
 def test_a_batch_has_its_limit(artifact_folder: Path) -> None:

@@ -25,6 +25,7 @@ def test_every_setting_has_a_default() -> None:
     assert (settings.input_prefix, settings.output_prefix) == ("incoming/", "results/")
     assert (settings.port, settings.workers, settings.queue) == (8080, None, None)
     assert settings.drain_s == module.DRAIN_S
+    assert (settings.batching, settings.threads) == (None, 1)
     assert (settings.model, settings.model_sha256) == ("", "")
 
 
@@ -155,3 +156,18 @@ def test_credentials_that_cannot_be_sent_are_told_and_not_shown(
     assert "secret" not in str(caught.value)
     assert "AKIA" not in str(caught.value)
     Settings({name: secret})  # of no use here
+
+
+@pytest.mark.parametrize(
+    ("text", "items"), [("", None), ("auto", None), ("off", 1), ("1", 1), ("32", 32), ("1024", 1024)]
+)
+def test_batching_is_a_word_or_a_number(text: str, items: int | None) -> None:
+    assert Settings({"LITESHIP_BATCHING": text}).batching == items
+
+
+@pytest.mark.parametrize("name", ["LITESHIP_BATCHING", "LITESHIP_THREADS"])
+@pytest.mark.parametrize("text", ["0", "on", "-1", "1025", "2.5"])
+def test_other_batching_and_threads_are_refused(name: str, text: str) -> None:
+    (told,) = problems(**{name: text})
+    assert name in told
+    assert repr(text) in told

@@ -16,7 +16,7 @@ from liteship.errors import ArtifactError, NotReadyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 LIBRARY = os.path.join("ai_edge_litert", "libLiteRt.so")
 """Where the wheel, and so every layer, puts the library below an entry of `sys.path`."""
@@ -46,7 +46,6 @@ _STATUS = {
     504: "compilation failed",
 }
 _HOST_MEMORY = 1  # LiteRtTensorBufferType, litert_tensor_buffer_types.h
-_LOCK_READ, _LOCK_WRITE = 0, 1  # LiteRtTensorBufferLockMode, litert_common.h
 _CPU = 1  # LiteRtHwAccelerators, litert_common.h
 _PER_TENSOR = 1  # LiteRtQuantizationTypeId, litert_model_types.h
 _RANK_BITS = 0x7F  # LiteRtLayout packs the rank into the low 7 bits, litert_layout.h
@@ -80,6 +79,7 @@ _INT = 2  # LiteRtAnyType
 _AUTO_REGISTER_ACCELERATORS = 24  # else it looks for four GPU libraries at every start
 _MIN_LOGGER_SEVERITY = 25
 _ERROR = 3  # LiteRtLogSeverity; both options bring 12 log lines a process down to one
+_CPU_OPTIONS = b"xnnpack"  # litert/c/options/litert_cpu_options.cc: their payload is TOML
 
 
 def find_library() -> str | None:
@@ -96,17 +96,19 @@ class LiteRtCInterpreter:
 
     Args:
         model: The content of a `.tflite` file.
+        threads: That one run is shared among, the caller's included.
 
     Attributes:
         inputs: Input tensors by name, as the model declares them.
         outputs: Output tensors by name.
+        takes_batches: Whether the first dimension of each of them is open, or 1.
 
     Raises:
         NotReadyError: `backend-missing` without the library, `backend-broken` with a wrong one.
         ArtifactError: `model-refused` for a model that LiteRT cannot run.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, threads: int = 1) -> None:
         path = find_library()
         if path is None:
             raise NotReadyError(
@@ -120,6 +122,7 @@ class LiteRtCInterpreter:
             raise _wrong_library(str(error)) from error
         self._content = model  # LiteRT reads it in place: it must outlive the compiled model
         self._destroy: list[tuple[str, ctypes.c_void_p]] = []
+        self._buffers: list[ctypes.c_void_p] = []
         self._environment = self._create("Environment", *self._environment_options())
         handle = self._create(
             "Model",
@@ -128,51 +131,48 @@ class LiteRtCInterpreter:
             ctypes.c_size_t(len(model)),
             call="LiteRtCreateModelFromBuffer",
         )
-        options = self._create("Options")
-        self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
-        self._compiled = self._create("CompiledModel", self._environment, handle, options)
+        self._compiled = self._create(
+            "CompiledModel", self._environment, handle, self._options(threads)
+        )
         signature = self._get("LiteRtGetModelSignature", handle, ctypes.c_size_t(0))
-        self.inputs, self._inputs = self._tensors(signature, "Input")
-        self.outputs, self._outputs = self._tensors(signature, "Output")
+        self.inputs, self._input_types = self._tensors(signature, "Input")
+        self.outputs, self._output_types = self._tensors(signature, "Output")
+        specs = (*self.inputs.values(), *self.outputs.values())
+        self.takes_batches = all(spec.shape and spec.shape[0] in {-1, 1} for spec in specs)
+        self._run = self._function("LiteRtRunCompiledModel")
+        self._allocate(1)
 
-    def invoke(self, inputs: Mapping[str, bytes]) -> dict[str, bytes]:
+    def invoke(self, inputs: Mapping[str, bytes], items: int = 1) -> dict[str, bytes]:
         """Runs the model once.
 
         Args:
-            inputs: Each input tensor's bytes by name, exactly `TensorSpec.size_bytes` long.
+            inputs: Each input tensor's bytes by name, those of several items one after another:
+                exactly `items` × `TensorSpec.size_bytes`.
+            items: How many; more than one where `takes_batches`.
 
         Returns:
-            Each output tensor's bytes by name.
+            Each output tensor's bytes by name, those of several items one after another.
 
         Raises:
             ValueError: An input is missing or has another size.
             ArtifactError: `model-refused` if the run itself fails.
         """
-        for (name, spec), buffer in zip(self.inputs.items(), self._inputs, strict=True):
+        if items != self._items:
+            self._resize(items)
+        for name, memory in self._input_memory:
             data = inputs.get(name, b"")
-            if len(data) != spec.size_bytes:
-                msg = f"input {spec} takes {spec.size_bytes} bytes, received {len(data)}"
+            if len(data) != len(memory):
+                spec = self.inputs[name]
+                msg = f"input {spec} takes {len(memory)} bytes, received {len(data)}"
                 raise ValueError(msg)
-            handle = ctypes.c_void_p(buffer)
-            ctypes.memmove(self._lock(handle, _LOCK_WRITE), bytes(data), spec.size_bytes)
-            self._call("LiteRtUnlockTensorBuffer", handle)
-        self._call(
-            "LiteRtRunCompiledModel",
-            self._compiled,
-            ctypes.c_size_t(0),
-            ctypes.c_size_t(len(self._inputs)),
-            self._inputs,
-            ctypes.c_size_t(len(self._outputs)),
-            self._outputs,
-        )
-        results = {}
-        for (name, spec), buffer in zip(self.outputs.items(), self._outputs, strict=True):
-            handle = ctypes.c_void_p(buffer)
-            results[name] = ctypes.string_at(self._lock(handle, _LOCK_READ), spec.size_bytes)
-            self._call("LiteRtUnlockTensorBuffer", handle)
-        return results
+            memory[:] = data
+        status = self._run(*self._run_arguments)
+        if status != 0:
+            raise _refused_call("LiteRtRunCompiledModel", status)
+        return {name: memory.tobytes() for name, memory in self._output_memory}
 
     def __del__(self) -> None:
+        self._free_buffers()
         for kind, handle in reversed(getattr(self, "_destroy", [])):
             getattr(self._library, f"LiteRtDestroy{kind}")(handle)
 
@@ -183,29 +183,105 @@ class LiteRtCInterpreter:
         )
         return ctypes.c_int(len(options)), options
 
+    def _options(self, threads: int) -> ctypes.c_void_p:
+        options = self._create("Options")
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
+        if threads > 1:
+            self._set_cpu_options(options, b"num_threads = %d" % threads)
+        return options
+
+    def _set_cpu_options(self, options: ctypes.c_void_p, toml: bytes) -> None:
+        c = ctypes.CDLL(None)
+        c.strdup.restype = ctypes.c_void_p
+        payload = ctypes.c_void_p(c.strdup(toml))
+        free = ctypes.cast(c.free, ctypes.c_void_p)
+        name = ctypes.c_char_p(_CPU_OPTIONS)
+        opaque = self._get("LiteRtCreateOpaqueOptions", name, payload, free)
+        self._call("LiteRtAddOpaqueOptions", options, opaque)  # which owns it from here on
+
     def _tensors(
         self, signature: ctypes.c_void_p, direction: str
-    ) -> tuple[dict[str, TensorSpec], ctypes.Array[ctypes.c_void_p]]:
+    ) -> tuple[dict[str, TensorSpec], list[_TensorType]]:
         count = ctypes.c_size_t()
         self._call(f"LiteRtGetNumSignature{direction}s", signature, ctypes.byref(count))
         specs: dict[str, TensorSpec] = {}
-        buffers = (ctypes.c_void_p * count.value)()
+        types = []
         for position in range(count.value):
             index = ctypes.c_size_t(position)
             name = ctypes.c_char_p()
             self._call(f"LiteRtGetSignature{direction}Name", signature, index, ctypes.byref(name))
             tensor = self._get(f"LiteRtGetSignature{direction}TensorByIndex", signature, index)
             spec, kind = self._spec((name.value or b"").decode(), tensor)
-            buffer = self._create(
-                "TensorBuffer",
+            specs[spec.name] = spec
+            types.append(kind)
+        return specs, types
+
+    def _resize(self, items: int) -> None:
+        """Opens the batch dimension for so many items, here and in the compiled model.
+
+        "NonStrict" opens a dimension of 1 that the model declares closed. What cannot follow, such as a
+        reshape to a fixed size, is refused at the next run.
+        """
+        self._items = 0  # of a model that refuses, nothing is known
+        for index, spec in enumerate(self.inputs.values()):
+            shape = (items, *spec.item_shape[1:])
+            self._call(
+                "LiteRtCompiledModelResizeInputTensorNonStrict",
+                self._compiled,
+                ctypes.c_size_t(0),
+                ctypes.c_size_t(index),
+                (ctypes.c_int * len(shape))(*shape),
+                ctypes.c_size_t(len(shape)),
+            )
+        self._allocate(items)
+
+    def _allocate(self, items: int) -> None:
+        """Makes the tensor buffers and everything else that does not change from run to run.
+
+        Looking up functions, locking buffers and making arguments took 6 of the 8 microseconds of a
+        small model's run.
+        """
+        self._free_buffers()
+        inputs, self._input_memory = self._make_buffers(self.inputs, self._input_types, items)
+        outputs, self._output_memory = self._make_buffers(self.outputs, self._output_types, items)
+        self._run_arguments = (
+            self._compiled,
+            ctypes.c_size_t(0),
+            ctypes.c_size_t(len(inputs)),
+            inputs,
+            ctypes.c_size_t(len(outputs)),
+            outputs,
+        )
+        self._items = items
+
+    def _make_buffers(
+        self, specs: Mapping[str, TensorSpec], types: list[_TensorType], items: int
+    ) -> tuple[ctypes.Array[ctypes.c_void_p], list[tuple[str, memoryview]]]:
+        """A buffer a tensor, and its memory by name: the host's own, so that nobody need lock it."""
+        handles = (ctypes.c_void_p * len(specs))()
+        memory = []
+        for position, (spec, kind) in enumerate(zip(specs.values(), types, strict=True)):
+            size_bytes = items * spec.size_bytes
+            if self.takes_batches:
+                kind.layout.dimensions[0] = items
+            buffer = self._get(
+                "LiteRtCreateManagedTensorBuffer",
                 self._environment,
                 ctypes.c_int(_HOST_MEMORY),
                 ctypes.byref(kind),
-                ctypes.c_size_t(spec.size_bytes),
-                call="LiteRtCreateManagedTensorBuffer",
+                ctypes.c_size_t(size_bytes),
             )
-            specs[spec.name], buffers[position] = spec, buffer.value
-        return specs, buffers
+            self._buffers.append(buffer)
+            handles[position] = buffer.value
+            address = self._get("LiteRtGetTensorBufferHostMemory", buffer).value or 0
+            view = memoryview((ctypes.c_char * size_bytes).from_address(address)).cast("B")
+            memory.append((spec.name, view))
+        return handles, memory
+
+    def _free_buffers(self) -> None:
+        for buffer in getattr(self, "_buffers", []):
+            self._library.LiteRtDestroyTensorBuffer(buffer)
+        self._buffers = []
 
     def _spec(self, name: str, tensor: ctypes.c_void_p) -> tuple[TensorSpec, _TensorType]:
         kind = _TensorType()
@@ -222,11 +298,6 @@ class LiteRtCInterpreter:
         dtype = _DTYPES[kind.element_type]
         return TensorSpec(name, dtype, shape, quantization.scale, quantization.zero_point), kind
 
-    def _lock(self, buffer: ctypes.c_void_p, mode: int) -> ctypes.c_void_p:
-        address = ctypes.c_void_p()
-        self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(address), ctypes.c_int(mode))
-        return address
-
     def _create(self, kind: str, *arguments: object, call: str = "") -> ctypes.c_void_p:
         handle = self._get(call or f"LiteRtCreate{kind}", *arguments)
         self._destroy.append((kind, handle))
@@ -239,13 +310,16 @@ class LiteRtCInterpreter:
 
     def _call(self, call: str, *arguments: object) -> None:
         # Every argument is a ctypes object: a plain int would be cut to 32 bits.
+        status = self._function(call)(*arguments)
+        if status != 0:
+            raise _refused_call(call, status)
+
+    def _function(self, name: str) -> Callable[..., int]:
         try:
-            function = getattr(self._library, call)
+            function: Callable[..., int] = getattr(self._library, name)
         except AttributeError as error:
             raise _wrong_library(str(error)) from error
-        status = function(*arguments)
-        if status != 0:
-            raise _refused(f"{call}: {_STATUS.get(status, 'status')} {status}")
+        return function
 
 
 def _wrong_library(reason: str) -> NotReadyError:
@@ -255,6 +329,10 @@ def _wrong_library(reason: str) -> NotReadyError:
         expected="libLiteRt.so as the layer layers/litert has it, for this processor",
         hint="build the layer again for the function's architecture",
     )
+
+
+def _refused_call(call: str, status: int) -> ArtifactError:
+    return _refused(f"{call}: {_STATUS.get(status, 'status')} {status}")
 
 
 def _refused(reason: str, known: Mapping[int, str] | None = None) -> ArtifactError:

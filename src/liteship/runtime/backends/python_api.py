@@ -27,13 +27,16 @@ class PythonInterpreter:
     Args:
         model: The content of a `.tflite` file.
         backend: A key of `MODULES`.
+        threads: That one run is shared among, the caller's included.
 
     Raises:
         NotReadyError: `backend-missing` if its package is not installed.
         ArtifactError: `model-refused` for a model that the package cannot run.
     """
 
-    def __init__(self, model: bytes, backend: str) -> None:
+    takes_batches = False  # whether they would answer as item by item does is not known
+
+    def __init__(self, model: bytes, backend: str, threads: int = 1) -> None:
         try:
             import numpy as np
 
@@ -49,7 +52,7 @@ class PythonInterpreter:
         if reason := damage(model):
             raise self._refused(f"the file is damaged: {reason}")
         try:
-            self._interpreter = module.Interpreter(model_content=model, num_threads=1)
+            self._interpreter = module.Interpreter(model_content=model, num_threads=threads)
             self._interpreter.allocate_tensors()
             self._input_details = self._by_name("input")
             self._output_details = self._by_name("output")
@@ -58,8 +61,11 @@ class PythonInterpreter:
         self.inputs = {name: self._spec(name, each) for name, each in self._input_details.items()}
         self.outputs = {name: self._spec(name, each) for name, each in self._output_details.items()}
 
-    def invoke(self, inputs: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Runs the model once; see `LiteRtCInterpreter.invoke`."""
+    def invoke(self, inputs: Mapping[str, bytes], items: int = 1) -> dict[str, bytes]:
+        """Runs the model once, on one item; see `LiteRtCInterpreter.invoke`."""
+        if items != 1:
+            msg = f"back end {self._backend} takes one item at a time, received {items}"
+            raise ValueError(msg)
         for name, spec in self.inputs.items():
             data = inputs.get(name, b"")
             if len(data) != spec.size_bytes:

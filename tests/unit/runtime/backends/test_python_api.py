@@ -35,3 +35,10 @@ def test_a_model_without_a_signature_is_served_by_its_tensors_names() -> None:
     interpreter = _load("no-signature-float32")
     assert list(interpreter.inputs) == ["features"]
     assert list(interpreter.outputs) == ["Identity"]
+
+
+def test_it_takes_one_item_at_a_time() -> None:
+    interpreter = _load("no-signature-float32")
+    assert not interpreter.takes_batches
+    with pytest.raises(ValueError, match="one item at a time, received 2"):
+        interpreter.invoke({"features": bytes(256)}, 2)
