@@ -126,7 +126,9 @@ def random_pictures(random: Any, count: int) -> NDArray[Any]:
     """Pictures that are unlike each other: coarse noise, of shape (count, SIDE, SIDE, 3), uint8."""
     import numpy as np
 
-    coarse = random.integers(0, 256, (count, 14, 14, 3), dtype=np.uint8)
+    # Not up to 255: a scale of 1 / 127.5 puts every pixel between two steps, where two right ways of
+    # rounding differ (docs/architecture/decisions/0014-numbers-without-python-objects.md)
+    coarse = random.integers(0, 251, (count, 14, 14, 3), dtype=np.uint8)
     pictures: NDArray[Any] = coarse.repeat(SIDE // 14, axis=1).repeat(SIDE // 14, axis=2)
     return pictures
 
