@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import boto3
 import numpy as np
 from benchmarks.comparison.models import SIDE, make_models
+from benchmarks.comparison.process import family_cpu_ms
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from liteship.project import FunctionFolder
 
 ROOT = Path(__file__).parents[1]
+ECHO_NAME = "echo"
 ECHO = "def handler(event, context):\n    return {'statusCode': 200, 'body': ''}\n"
 BOTO3 = f"import boto3\n{ECHO}"
 BOTO3_CLIENT = f"import boto3\nclient = boto3.client('s3')\n{ECHO}"
@@ -100,30 +102,61 @@ class Variant(NamedTuple):
 
     package: Package
     event: object
-    floor: str = "echo"
+    floor: str = ECHO_NAME
     environ: dict[str, str] = {}  # noqa: RUF012  # never written to
+
+
+class Start(NamedTuple):
+    """From spawn to the first answer: milliseconds."""
+
+    wall_ms: float
+    cpu_ms: float
+
+
+class Starts(NamedTuple):
+    """Of one variant: one start a round, and the variant that it is held against."""
+
+    measured: list[Start]
+    floor: str
 
 
 def main() -> None:
     """Measures every variant in turn and prints the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    parts = sys.argv[2:] or [""]
+    starts = measure(runs, sys.argv[2:])
+    print(f"{f'median of {runs}':42}{'wall, ms':>9}{'CPU, ms':>9}{'× echo':>8}  × its floor")
+    for name, (measured, floor) in starts.items():
+        wall_ms, cpu_ms = (statistics.median(each) for each in zip(*measured, strict=True))
+        beside = "" if floor == ECHO_NAME else f"  {ratio(starts, name, floor):.2f} {floor}"
+        to_echo = ratio(starts, name, ECHO_NAME)
+        print(f"{name:42}{wall_ms:9.0f}{cpu_ms:9.0f}{to_echo:8.2f}{beside}")
+
+
+def measure(runs: int, parts: list[str]) -> dict[str, Starts]:
+    """Starts every variant in turn, in rounds.
+
+    Args:
+        runs: Rounds, after a first one that fills the page cache and is left out.
+        parts: Only variants that have one of these in their names, and their floors; empty for all.
+    """
     function = load_function("digits", ROOT)
-    times: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder, s3_with(_seven()) as uploaded:
         variants = all_variants(function, Path(folder), uploaded)
-        chosen = {name for name in variants if any(part in name for part in parts)}
-        chosen |= {variants[name].floor for name in chosen} | {"echo"}
-        times = {name: [] for name in variants if name in chosen}
+        chosen = {name for name in variants if not parts or any(part in name for part in parts)}
+        chosen |= {variants[name].floor for name in chosen} | {ECHO_NAME}
+        starts = {name: Starts([], each.floor) for name, each in variants.items() if name in chosen}
         for run in range(runs + 1):
-            for name in times:
-                figures = _first_answer(function, variants[name])
-                if run:  # the first round fills the page cache
-                    times[name].append(figures)
-        floors = {name: variants[name].floor for name in times}
-    print(f"{f'median of {runs}':42}{'wall, ms':>9}{'CPU, ms':>9}{'× echo':>8}  × its floor")
-    for name in times:
-        print(_row(name, times, floors[name]))
+            for name, (measured, _) in starts.items():
+                start = _first_answer(function, variants[name])
+                if run:
+                    measured.append(start)
+    return starts
+
+
+def ratio(starts: dict[str, Starts], name: str, other: str) -> float:
+    """The median of the ratios of two variants' CPU times, round by round."""
+    pairs = zip(starts[name].measured, starts[other].measured, strict=True)
+    return statistics.median(ours.cpu_ms / base.cpu_ms for ours, base in pairs)
 
 
 def all_variants(function: FunctionFolder, folder: Path, uploaded: object) -> dict[str, Variant]:
@@ -142,7 +175,7 @@ def all_variants(function: FunctionFolder, folder: Path, uploaded: object) -> di
     raw = http_event("POST", "/predict", bytes(64), "application/octet-stream")
     seven = http_event("POST", "/predict", _seven(), "image/png")
     return {
-        "echo": Variant(ours("echo", ECHO), {}),
+        ECHO_NAME: Variant(ours("echo", ECHO), {}),
         "tiny, raw tensor": Variant(tiny, raw),
         "tiny, JSON": Variant(tiny, _json_event("/predict", asked)),
         "tiny, Open Inference": Variant(
@@ -175,17 +208,7 @@ def all_variants(function: FunctionFolder, folder: Path, uploaded: object) -> di
     }
 
 
-def _row(name: str, times: dict[str, list[tuple[float, float]]], floor: str) -> str:
-    def ratio(other: str) -> float:
-        pairs = zip(times[name], times[other], strict=True)
-        return statistics.median(cpu / base for (_, cpu), (_, base) in pairs)
-
-    wall_ms, cpu_ms = (statistics.median(each) for each in zip(*times[name], strict=True))
-    beside = "" if floor == "echo" else f"  {ratio(floor):.2f} {floor}"
-    return f"{name:42}{wall_ms:9.0f}{cpu_ms:9.0f}{ratio('echo'):8.2f}{beside}"
-
-
-def _first_answer(function: FunctionFolder, variant: Variant) -> tuple[float, float]:
+def _first_answer(function: FunctionFolder, variant: Variant) -> Start:
     """Wall and CPU milliseconds from the emulator's start to the first answer."""
     start = time.perf_counter()
     with LambdaEmulator(function, variant.package, environment=variant.environ) as emulator:
@@ -193,20 +216,7 @@ def _first_answer(function: FunctionFolder, variant: Variant) -> tuple[float, fl
         wall_ms = (time.perf_counter() - start) * 1e3
         if answer.get("statusCode") != 200 and "result" not in answer.get("results", [()])[0]:
             sys.exit(f"no answer: {answer}")
-        return wall_ms, _cpu_ms(emulator.pid)
-
-
-def _cpu_ms(root: int) -> float:
-    """CPU time of a process and its descendants, all threads, from /proc (Linux)."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    family = {root}
-    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= grown
-    tasks = (task for pid in family for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
+        return Start(wall_ms, family_cpu_ms(emulator.pid))
 
 
 def _packed(package: Package, source: Path, folder: Path) -> Package:

@@ -13,12 +13,17 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from benchmarks import cold_start
+from benchmarks.codecs import measure_pixels
 from benchmarks.comparison import verdicts
 from benchmarks.comparison.contestants import contestants
 from benchmarks.comparison.inference import inference_ms
 from benchmarks.comparison.measuring import FULL, QUICK, measure
 from benchmarks.comparison.models import BUILD, ROOT, make_models
 from benchmarks.comparison.report import machine, write
+
+from liteship.packaging.package import package_zip
+from liteship.project import load_function
 
 if TYPE_CHECKING:
     from benchmarks.comparison.contestants import Contestant
@@ -53,6 +58,13 @@ def main() -> None:
     measured = measure(everyone, effort, BUILD / "server.log")
     reached = verdicts.from_comparison(measured, alone_ms)
     is_whole = not arguments.quick and arguments.only is None
+    if is_whole:
+        names = [name for _, name, _, _ in verdicts.COLD_STARTS]
+        reached += verdicts.from_cold_starts(cold_start.measure(effort.rounds, names))
+        reached += verdicts.from_pixels(measure_pixels())
+        packages = [package_zip(load_function(name, ROOT)) for name in ("wine", "digits")]
+        reached += verdicts.from_packages(packages)
+    reached.sort(key=lambda each: int(each.number))
     results = ROOT / "benchmarks" / "results" if is_whole else BUILD / "results"
     machines = {"before": before, "after": machine()}
     print(write(results, everyone, measured, alone_ms, reached, machines))

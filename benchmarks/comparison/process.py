@@ -56,19 +56,11 @@ class Running:
 
     def cpu_ms(self) -> float:
         """CPU time so far, of the whole family and of children that have ended."""
-        return sum(_cpu_ms(pid) for pid in self.family())
+        return family_cpu_ms(self.process.pid)
 
     def peak_mib(self) -> float:
         """Most memory that was resident, summed over the family that lives now."""
-        return sum(_peak_kib(pid) for pid in self.family()) / 1024
-
-    def family(self) -> set[int]:
-        """The process and its descendants, of whatever session, and what else is of its session."""
-        processes = list(_processes())
-        family = {pid for pid, _, session in processes if session == self.process.pid}
-        while more := {pid for pid, parent, _ in processes if parent in family} - family:
-            family |= more
-        return family
+        return sum(_peak_kib(pid) for pid in family(self.process.pid)) / 1024
 
     def fail(self, why: str) -> SystemExit:
         """What ends the program, with the end of the server's log."""
@@ -104,10 +96,24 @@ def start(command: Command, log: Path) -> Iterator[Running]:
     try:
         yield running
     finally:
-        for pid in running.family():
+        for pid in family(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def family(root: int) -> set[int]:
+    """A process and its descendants, of whatever session, and what else is of its session."""
+    processes = list(_processes())
+    found = {pid for pid, _, session in processes if root in {pid, session}}
+    while more := {pid for pid, parent, _ in processes if parent in found} - found:
+        found |= more
+    return found
+
+
+def family_cpu_ms(root: int) -> float:
+    """CPU time so far of a process's family, and of its children that have ended."""
+    return sum(_cpu_ms(pid) for pid in family(root))
 
 
 def folder_bytes(folder: Path) -> int:

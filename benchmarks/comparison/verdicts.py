@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.comparison.contestants import ONE_WORKER, OURS, OURS_ON_LAMBDA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from benchmarks.cold_start import Starts
     from benchmarks.comparison.measuring import Figures
 
+    from liteship.packaging.package import Package
+
 ECHO_HANDLER, BARE_HANDLER, UVICORN_ECHO = "echo handler", "bare handler", "uvicorn echo"
+
+
+COLD_STARTS = (
+    ("1", "MobileNetV2, JPEG", "echo", 4),
+    ("1", "digits, S3 upload", "boto3 imported, echo", 1.3),
+    ("2", "tiny, own FastAPI route", "FastAPI, Mangum, NumPy, LiteRT", 1),
+)
+"""Number of the target, variant, its floor, and how often the floor at most."""
+
+PART_MB = {("wine", "function"): 5, ("digits", "function"): 9, ("digits", "web"): 10}
+"""Most MB of a zip file, by function and part."""
 
 
 class Verdict(NamedTuple):
@@ -89,3 +103,39 @@ def _over_inference(
     measured = f"{times:.2f} × ({over_ms:.2f} ms over {alone:.2f})"
     what = f"server, MobileNetV2, {form}"
     return Verdict("5", what, f"≤ {limit:g} × inference, CPU", measured, times <= limit)
+
+
+def from_cold_starts(starts: Mapping[str, Starts]) -> list[Verdict]:
+    """What `benchmarks.cold_start` measured."""
+    verdicts = []
+    for number, name, floor, limit in COLD_STARTS:
+        times = ratio(_cpu_ms(starts[name]), _cpu_ms(starts[floor]))
+        verdicts.append(at_most(number, f"Lambda, cold start, {name}", times, limit, f"× {floor}, CPU"))
+    return verdicts
+
+
+def from_pixels(pixels: Mapping[str, Sequence[float]]) -> list[Verdict]:
+    """What `benchmarks.codecs` measured of preprocessing."""
+    verdicts = []
+    for name, (table_ms, floats_ms) in pixels.items():
+        times = floats_ms / table_ms
+        what = f"224 × 224 pixels to int8, {name}"
+        verdicts.append(Verdict("6", what, "≥ 5 × floats", f"{times:.1f} ×", times >= 5))
+    return verdicts
+
+
+def from_packages(packages: Iterable[Package]) -> list[Verdict]:
+    """The sizes of what is shipped."""
+    verdicts = []
+    for package in packages:
+        for part in package.parts:
+            limit_mb = PART_MB.get((package.name, part.name))
+            if limit_mb is not None:
+                what = f"{package.name}, {part.name}, zipped"
+                size_mb = part.zipped_bytes / 1e6
+                verdicts.append(at_most("9", what, size_mb, limit_mb, "MB"))
+    return verdicts
+
+
+def _cpu_ms(starts: Starts) -> list[float]:
+    return [each.cpu_ms for each in starts.measured]
