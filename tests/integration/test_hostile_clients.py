@@ -97,6 +97,8 @@ def assert_well(server: Any, digit_png: bytes) -> None:
     assert "Exception" not in log
 
 
+UPGRADE = b"h\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
+
 BAD_FRAMES = {
     "length that is negative": (post("content-length: -1"), [400]),
     "length that is no number": (post("content-length: ten"), [400]),
@@ -151,6 +153,8 @@ BAD_FRAMES = {
     "zeros": (bytes(100_000), [400]),
     "line breaks alone": (b"\r\n" * 1000, None),
     "nothing": (b"", []),
+    "a long head after a short one": (GOOD + post("x: " + "y" * 100_000), [200, 400]),
+    "upgrades one after another": (GOOD.replace(b"h\r\n", UPGRADE) * 200 + LAST, [200] * 201),
     "a bad one among good ones": (GOOD * 3 + b"garbage\r\n\r\n" + GOOD, [200, 200, 200, 400]),
     "trailers after a body": (
         post(

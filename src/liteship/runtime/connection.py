@@ -91,7 +91,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(str(error))
 
     def _feed(self, data: memoryview) -> int:
-        """Parses; how many bytes. After a request for another protocol it stays HTTP/1.1, as it may."""
+        """Parses, and says how much: up to a request for another protocol, and then HTTP/1.1 goes on.
+
+        https://www.rfc-editor.org/rfc/rfc9110#section-7.8
+        """
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -112,16 +115,13 @@ class Connection(HttpToolsProtocol):
         hosts = [value for name, value in self.headers if name == b"host"]
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise _NoRequestError(f"{len(hosts)} host headers")
-        if self._pending_bytes > HEAD_BYTES and self._head_bytes() > HEAD_BYTES:
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             raise _NoRequestError(f"a head of more than {HEAD_BYTES} bytes")
         if len(self.pipeline) == MOST_WAITING:
             raise _NoRequestError(f"more than {MOST_WAITING} requests at once")
         self._reads_head, self._pending_bytes, self._arrived = False, 0, []
         # Trailers are no headers: a proxy may let pass there what it would not in a head
         self.headers = []
-
-    def _head_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """A part of it."""
