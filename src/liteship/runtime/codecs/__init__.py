@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from codecs import utf_8_decode
+from math import prod
 
 from liteship.errors import InputError, PayloadTooLargeError, UnsupportedMediaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
@@ -28,6 +30,31 @@ class Listed(list[dict[str, bytes]]):
     """Items that the caller sent as a list, and that are answered as one: also a single one."""
 
     __slots__ = ()
+
+
+class PackedNumbers:
+    """Nested lists of finite numbers in JSON, without an object for each.
+
+    Args:
+        numbers: Row-major; integers where the text has nothing but integers.
+        shape: Of the lists.
+    """
+
+    __slots__ = ("numbers", "shape")
+
+    def __init__(self, numbers: array[float], shape: tuple[int, ...]) -> None:
+        self.numbers = numbers
+        self.shape = shape
+
+    def rows(self) -> Sequence[object]:
+        """What the outermost list holds."""
+        if len(self.shape) == 1:
+            return self.numbers.tolist()
+        size = prod(self.shape[1:])
+        return [
+            PackedNumbers(self.numbers[start : start + size], self.shape[1:])
+            for start in range(0, len(self.numbers), size)
+        ]
 
 
 def decode(

@@ -8,7 +8,7 @@ from array import array
 
 from liteship.errors import InputError, PayloadTooLargeError
 from liteship.quantization import FLOAT32_MAX, TYPECODES, are_finite, quantize
-from liteship.runtime.codecs import each_item, require_batch_size
+from liteship.runtime.codecs import PackedNumbers, each_item, require_batch_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,31 +26,6 @@ _HINT = "send numbers in nested lists of the shape that the model takes"
 
 _SPARE_VALUES = 1000
 """Beyond the tensors' own: of names, parameters, and a batch that is a little too large."""
-
-
-class PackedNumbers:
-    """Nested lists of finite numbers, without an object for each.
-
-    Args:
-        numbers: Row-major; integers where the text has nothing but integers.
-        shape: Of the lists.
-    """
-
-    __slots__ = ("numbers", "shape")
-
-    def __init__(self, numbers: array[float], shape: tuple[int, ...]) -> None:
-        self.numbers = numbers
-        self.shape = shape
-
-    def rows(self) -> Sequence[object]:
-        """What the outermost list holds."""
-        if len(self.shape) == 1:
-            return self.numbers.tolist()
-        size = math.prod(self.shape[1:])
-        return [
-            PackedNumbers(self.numbers[start : start + size], self.shape[1:])
-            for start in range(0, len(self.numbers), size)
-        ]
 
 
 def parse_tensors(body: bytes, keys: Collection[str], manifest: Manifest, max_batch: int) -> object:

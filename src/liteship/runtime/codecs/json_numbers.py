@@ -19,7 +19,8 @@ from array import array
 
 from liteship.errors import InputError
 from liteship.quantization import INTEGER_RANGE, TYPECODES, are_finite
-from liteship.runtime.codecs.json_form import PackedNumbers, require_unique
+from liteship.runtime.codecs import PackedNumbers
+from liteship.runtime.codecs.json_form import require_unique
 
 try:
     from orjson import loads as _loads

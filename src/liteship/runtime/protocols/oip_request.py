@@ -6,7 +6,8 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 from __future__ import annotations
 
 from liteship.errors import InputError
-from liteship.runtime.codecs.json_form import PackedNumbers, describe, parse_tensors
+from liteship.runtime.codecs import PackedNumbers
+from liteship.runtime.codecs.json_form import describe, parse_tensors
 from liteship.runtime.protocols.oip_binary import HEADER, split_body
 from liteship.runtime.protocols.oip_tensors import InferInput, datatype_of, size_of
 

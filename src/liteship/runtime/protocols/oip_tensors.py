@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from liteship.artifact.manifest import Manifest
-    from liteship.runtime.codecs.json_form import PackedNumbers
+    from liteship.runtime.codecs import PackedNumbers
 
 DATATYPES = {
     "float32": "FP32",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from liteship.errors import InputError
-from liteship.runtime.codecs import each_item, require_batch_size
-from liteship.runtime.codecs.json_form import PackedNumbers, describe, encode_tensor
+from liteship.runtime.codecs import PackedNumbers, each_item, require_batch_size
+from liteship.runtime.codecs.json_form import describe, encode_tensor
 from liteship.runtime.codecs.json_request import (
     decode_picture,
     decode_pictures,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from liteship.artifact import TensorSpec
-from liteship.runtime.codecs import json_numbers
-from liteship.runtime.codecs.json_form import PackedNumbers, parse_tensors
+from liteship.runtime.codecs import PackedNumbers, json_numbers
+from liteship.runtime.codecs.json_form import parse_tensors
 from liteship.runtime.codecs.json_numbers import parse_long
 from liteship.runtime.codecs.json_request import decode_json
 
