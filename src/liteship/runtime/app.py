@@ -7,6 +7,7 @@ the short list calls, so the answers are the same.
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 
 import liteship
 from liteship.errors import InputError
@@ -27,6 +28,9 @@ with deferred_models():
     from fastapi.exceptions import HTTPException
     from starlette.exceptions import HTTPException as RouterException
     from starlette.routing import Route as HttpRoute
+
+_describing = Lock()
+"""The first document builds the models that were deferred."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +72,9 @@ def _openapi(function: Function, app: FastAPI) -> dict[str, Any]:
     """Made anew each time: which model is served may change."""
     from liteship.runtime.openapi import document
 
-    return document(function, all_routes(), FastAPI.openapi(app))
+    with _describing:
+        own = FastAPI.openapi(app)
+    return document(function, all_routes(), own)
 
 
 def _endpoint(function: Function, route: Answer) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:

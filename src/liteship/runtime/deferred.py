@@ -47,9 +47,10 @@ def defer_package(name: str) -> ModuleType:
 def deferred_models() -> Iterator[None]:
     """While it lasts, classes of pydantic models get their validators at their first use.
 
-    FastAPI has thirty for the OpenAPI document alone, a fifth of its import's CPU time. They inherit
-    a setting that pydantic has for this; what a class sets itself stays
-    (https://docs.pydantic.dev/latest/api/config/#pydantic.config.ConfigDict.defer_build).
+    FastAPI has 36 for the OpenAPI document alone, a fifth of its import's CPU time. They inherit a
+    setting that pydantic has for this; what a class sets itself stays
+    (https://docs.pydantic.dev/latest/api/config/#pydantic.config.ConfigDict.defer_build). Two threads
+    must not be the first to use one at the same time.
     """
     from pydantic import BaseModel
 

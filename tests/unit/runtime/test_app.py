@@ -103,6 +103,22 @@ def test_an_unknown_method_is_told_with_those_there_are(ask: Any) -> None:
     assert json.loads(body)["reference"] == "route-unknown"
 
 
+def test_the_first_documents_may_be_asked_for_at_once(run_python: Callable[..., str]) -> None:
+    script = """
+from concurrent.futures import ThreadPoolExecutor
+from liteship import Function
+def extend(app):
+    @app.get("/own/{number}")
+    def own(number: int) -> dict[str, int]:
+        return {}
+application = Function("app.py", extend=extend, environ={}).app
+with ThreadPoolExecutor(8) as pool:
+    documents = list(pool.map(lambda _: application.openapi(), range(16)))
+print(len(documents), all(each == documents[0] for each in documents))
+"""
+    assert run_python(script).splitlines()[-1] == "16 True"
+
+
 def test_the_openapi_document_names_every_path(function: Function) -> None:
     document = function.app.openapi()
     short_list = {route.template for route in all_routes()}
