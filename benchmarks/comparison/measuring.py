@@ -37,7 +37,7 @@ class Effort(NamedTuple):
     under_load: dict[str, int]
 
 
-FULL = Effort(7, {"tiny": 400, "mobilenet": 60}, {"tiny": 1600, "mobilenet": 160})
+FULL = Effort(5, {"tiny": 400, "mobilenet": 60}, {"tiny": 1600, "mobilenet": 160})
 QUICK = Effort(3, {"tiny": 200, "mobilenet": 20}, {"tiny": 0, "mobilenet": 0})
 
 

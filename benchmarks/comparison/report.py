@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Measured = Mapping[tuple[str, str], Figures]
 
+HELD_ELSEWHERE = """Batches (8) and LiteRT's options (11) are chosen for each artifact by
+measurement: `liteship bench`. Modules (10), opened files and the sizes of layers and image (9) are held
+by tests: docs/performance.md."""
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -128,7 +131,8 @@ def _verdict_table(verdicts: Sequence[Verdict]) -> str:
         )
         for each in verdicts
     ]
-    return "## Targets\n\n" + _table(("", "what", "target", "measured", "verdict"), rows)
+    table = _table(("", "what", "target", "measured", "verdict"), rows)
+    return f"## Targets\n\n{table}\n\n{HELD_ELSEWHERE}"
 
 
 def _cold_table(contestants: Sequence[Contestant], measured: Measured) -> str:
