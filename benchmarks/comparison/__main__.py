@@ -5,7 +5,8 @@
     python -m benchmarks.comparison --only KServe   liteship, and whose name begins so
 
 Everyone is measured in turn, round by round, after each has answered every form rightly. The tables and
-plots go to `benchmarks/results/`, of a shorter run to `build/benchmarks/results/`.
+plots go to `benchmarks/results/`, and are quoted in README.md and docs/performance.md; those of a
+shorter run go to `build/benchmarks/results/`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import argparse
 from typing import TYPE_CHECKING
 
 from benchmarks import cold_start
-from benchmarks.codecs import measure_pixels
 from benchmarks.comparison import verdicts
 from benchmarks.comparison.contestants import contestants
-from benchmarks.comparison.inference import inference_ms
+from benchmarks.comparison.inference import inference_ms, pixels_ms
 from benchmarks.comparison.measuring import FULL, QUICK, measure
 from benchmarks.comparison.models import BUILD, ROOT, make_models
 from benchmarks.comparison.report import machine, write
+from benchmarks.comparison.summary import RESULTS, quote
 
 from liteship.packaging.package import package_zip
 from liteship.project import load_function
@@ -61,13 +62,15 @@ def main() -> None:
     if is_whole:
         names = [name for _, name, _, _ in verdicts.COLD_STARTS]
         reached += verdicts.from_cold_starts(cold_start.measure(effort.rounds, names))
-        reached += verdicts.from_pixels(measure_pixels())
+        reached += verdicts.from_pixels(pixels_ms())
         packages = [package_zip(load_function(name, ROOT)) for name in ("wine", "digits")]
         reached += verdicts.from_packages(packages)
     reached.sort(key=lambda each: int(each.number))
-    results = ROOT / "benchmarks" / "results" if is_whole else BUILD / "results"
+    results = RESULTS if is_whole else BUILD / "results"
     machines = {"before": before, "after": machine()}
     print(write(results, everyone, measured, alone_ms, reached, machines))
+    if is_whole:
+        quote()
 
 
 if __name__ == "__main__":

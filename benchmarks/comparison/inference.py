@@ -5,6 +5,7 @@ python -m benchmarks.comparison.inference MODEL.tflite INVOCATIONS
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -18,6 +19,14 @@ def inference_ms(model: Path, invocations: int) -> float:
     command = (sys.executable, "-m", "benchmarks.comparison.inference", model, str(invocations))
     result = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return float(result.stdout)
+
+
+def pixels_ms() -> dict[str, list[float]]:
+    """What `benchmarks.codecs.measure_pixels` gives: milliseconds by table, and in floats."""
+    program = "import json, benchmarks.codecs as codecs; print(json.dumps(codecs.measure_pixels()))"
+    result = subprocess.run((sys.executable, "-c", program), check=True, stdout=subprocess.PIPE)
+    found: dict[str, list[float]] = json.loads(result.stdout)
+    return found
 
 
 def _measure(model: Path, invocations: int) -> float:

@@ -38,7 +38,7 @@ _TEMPLATES = jinja2.Environment(
 def machine() -> dict[str, Any]:
     """What it was measured on, and what else ran then."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    fields = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    fields = {name.strip(): value for name, _, value in (line.partition(":") for line in lines)}
     flags = fields.get("flags", fields.get("Features", "")).split()
     vectors = [
         each for each in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "asimddp") if each in flags
