@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from liteship.runtime.function import Function
     from liteship.runtime.http import Route
+    from liteship.runtime.inference import Inference
     from liteship.runtime.metrics import Model
-    from liteship.runtime.predictor import Inference
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -19,8 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from liteship.runtime.inference import Inference, Prediction
     from liteship.runtime.pipeline_steps import Declaration
-    from liteship.runtime.predictor import Inference, Prediction, Predictor
+    from liteship.runtime.predictor import Predictor
 
     Stage = tuple[CodeStep | None, Predictor]
     """A model, and the step in Python that gives what it is sent; None where a model is before it."""

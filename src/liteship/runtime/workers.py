@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from liteship.runtime.function import Function
     from liteship.runtime.http import Answer, Request, Response
-    from liteship.runtime.predictor import Inference
+    from liteship.runtime.inference import Inference
 
 QUEUE_PER_WORKER = 10
 """Predictions that may wait, for each worker: what Knative's queue-proxy lets wait before a Pod

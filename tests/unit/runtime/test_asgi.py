@@ -12,7 +12,7 @@ import pytest
 from liteship.errors import InputError, NotReadyError, PayloadTooLargeError
 from liteship.runtime import receiving
 from liteship.runtime.function import Function
-from liteship.runtime.predictor import Inference
+from liteship.runtime.inference import Inference
 from liteship.runtime.receiving import Intake, read_body, request_id_from
 
 if TYPE_CHECKING:

@@ -163,7 +163,7 @@ def test_an_unsure_answer_is_counted_and_a_sure_one_too(
 def test_an_answer_without_labels_has_no_confidence(observability: str, run_python: Run) -> None:
     script = """
 import types
-from liteship.runtime.predictor import Inference
+from liteship.runtime.inference import Inference
 from app import handler
 timings = {"preprocess": 1.0, "invoke": 1.0, "postprocess": 1.0}
 inference = Inference("m", "1", [{}], [{}], [], timings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from liteship.runtime.function import Function
-from liteship.runtime.predictor import Inference
+from liteship.runtime.inference import Inference
 from liteship.runtime.workers import AT_ONCE_BYTES, AT_ONCE_MS, Workers
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from liteship.runtime.http import HEALTH, WORK, Request, Response, Route
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.runtime.function import Function
+    from liteship.runtime.inference import Inference
     from liteship.runtime.pipeline import Pipeline
-    from liteship.runtime.predictor import Inference, Predictor
+    from liteship.runtime.predictor import Predictor
 
 _MOST_DIGITS = 9
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
+    from liteship.runtime.inference import Inference
     from liteship.runtime.pipeline import Pipeline
-    from liteship.runtime.predictor import Inference, Predictor
+    from liteship.runtime.predictor import Predictor
     from liteship.runtime.protocols.oip_request import InferRequest
 
     Tensor = tuple[str, list[int], Callable[[], bytes], Callable[[], bytes]]

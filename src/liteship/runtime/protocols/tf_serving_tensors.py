@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from liteship.artifact.manifest import Manifest
     from liteship.artifact.tensors import TensorSpec
-    from liteship.runtime.predictor import Inference
+    from liteship.runtime.inference import Inference
 
     Tensors = dict[str, bytes]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
-    from liteship.runtime.predictor import Inference
+    from liteship.runtime.inference import Inference
 
     Handler = Callable[[object, object], object]
 
