@@ -19,7 +19,7 @@ from benchmarks.comparison import verdicts
 from benchmarks.comparison.contestants import contestants
 from benchmarks.comparison.inference import inference_ms, pixels_ms
 from benchmarks.comparison.measuring import FULL, QUICK, measure
-from benchmarks.comparison.models import BUILD, ROOT, make_models
+from benchmarks.comparison.models import BUILD, HEAVY, MODELS, ROOT, make_models
 from benchmarks.comparison.report import machine, write
 from benchmarks.comparison.summary import RESULTS, quote
 
@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else FULL
     before = machine()
-    folders = make_models()
+    folders = make_models(MODELS if arguments.quick else (*MODELS, HEAVY))
     everyone: list[Contestant] = []
     for model in folders:
         everyone += contestants(model, quick=arguments.quick)

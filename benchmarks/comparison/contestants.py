@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.comparison.client import request_bytes
-from benchmarks.comparison.models import ROOT, function_folder
+from benchmarks.comparison.models import HEAVY, ROOT, function_folder
 from benchmarks.comparison.peers import FUNCTIONS, PEERS, SHARED, Peer, make_environment
 from benchmarks.comparison.process import Command, folder_bytes
 from benchmarks.comparison.references import make_cases
@@ -78,7 +78,7 @@ class Contestant(NamedTuple):
     Args:
         name: Row title.
         kind: `SERVER` or `LAMBDA`.
-        model: `tiny` or `mobilenet`.
+        model: Which it serves.
         command: Starts it.
         questions: One a wire form; the first is asked at the cold start.
         framework: Whose answer is right: an environment of `references.expected`; "" for an echo.
@@ -98,13 +98,15 @@ def contestants(model: str, *, quick: bool) -> list[Contestant]:
     """Everyone who serves a model; installs what is missing.
 
     Args:
-        model: `tiny` or `mobilenet`.
+        model: One of `models.MODELS`; `models.HEAVY` for liteship alone.
         quick: Only liteship, the naive FastAPI, and the echoes that both are compared with.
     """
     quick_ones = {"fastapi", "mangum", "bare", "echo", "uvicorn-echo"}
     found = [_liteship(model, kind) for kind in (SERVER, LAMBDA)]
     if not quick:
         found.append(_one_worker(found[0]))
+    if model == HEAVY:
+        return found
     for kind, peers in ((SERVER, PEERS), (LAMBDA, FUNCTIONS)):
         chosen = [peer for peer in peers if not quick or peer.environment in quick_ones]
         found += [_peer(peer, kind, model) for peer in chosen]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.comparison.checks import compare_all
 from benchmarks.comparison.client import Connection, hammer
 from benchmarks.comparison.contestants import CLIENTS, SERVER
+from benchmarks.comparison.models import HEAVY
 from benchmarks.comparison.process import start
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ class Effort(NamedTuple):
     under_load: dict[str, int]
 
 
-FULL = Effort(5, {"tiny": 400, "mobilenet": 60}, {"tiny": 1600, "mobilenet": 160})
+FULL = Effort(
+    5,
+    {"tiny": 400, "mobilenet": 60, HEAVY: 30},
+    {"tiny": 1600, "mobilenet": 160, HEAVY: 96},
+)
 QUICK = Effort(3, {"tiny": 200, "mobilenet": 20}, {"tiny": 0, "mobilenet": 0})
 
 

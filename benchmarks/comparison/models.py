@@ -1,8 +1,10 @@
-"""The two models that everything serves, made once, from a seed.
+"""The models that are served, made once, from a seed.
 
-`tiny` is 64 → 16 → 4 dense: it shows what serving itself costs. `mobilenet` is MobileNetV2 at 224 ×
-224. No weights are downloaded: MobileNetV2's are random, and its normalisation layers have seen
-noise, without which random weights answer the same to everything.
+Everything serves two of them: `tiny`, 64 → 16 → 4 dense, shows what serving itself costs, `mobilenet`
+is MobileNetV2 at 224 × 224. liteship alone serves `resnet`, ResNet50, which takes the same pictures and
+with VNNI about as long as MobileNetV2 takes without it: there the targets' ratios were set. No weights
+are downloaded: those of the large ones are random, and their normalisation layers have seen noise,
+without which random weights answer the same to everything.
 
     python -m benchmarks.comparison.models NAME FOLDER
 """
@@ -18,17 +20,21 @@ from typing import TYPE_CHECKING, Any
 from liteship.artifact import Preprocessing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "benchmarks"
 MODELS = ("tiny", "mobilenet")
+HEAVY = "resnet"
 SIDE = 224
-LABELS = {"tiny": tuple("abcd"), "mobilenet": tuple(f"class-{index}" for index in range(1000))}
-PREPROCESSING = {
-    "tiny": Preprocessing("tensor"),
-    "mobilenet": Preprocessing("image", "RGB", "bilinear", (127.5,) * 3, (127.5,) * 3),
+LABELS = {
+    "tiny": tuple("abcd"),
+    **dict.fromkeys(("mobilenet", HEAVY), tuple(f"class-{index}" for index in range(1000))),
 }
+_PICTURES = Preprocessing("image", "RGB", "bilinear", (127.5,) * 3, (127.5,) * 3)
+PREPROCESSING = {"tiny": Preprocessing("tensor"), "mobilenet": _PICTURES, HEAVY: _PICTURES}
 APP = "from liteship import Function\n\nhandler = Function(__file__)\n"
 FUNCTION_TOML = """name = "{name}"
 version = "1"
@@ -53,13 +59,13 @@ http = true
 
 
 def function_folder(name: str) -> Path:
-    """Of `tiny` or `mobilenet`, which also holds `float32.tflite` and `saved_model/`."""
+    """Of a model, which also holds `float32.tflite` and `saved_model/`."""
     return BUILD / "functions" / name
 
 
-def make_models() -> dict[str, Path]:
+def make_models(names: Sequence[str] = MODELS) -> dict[str, Path]:
     """The function folder of each model; makes those that are missing."""
-    folders = {name: function_folder(name) for name in MODELS}
+    folders = {name: function_folder(name) for name in names}
     if not (BUILD / "layers").exists():  # a project of its own, with the layers of this one
         BUILD.mkdir(parents=True, exist_ok=True)
         (BUILD / "layers").symlink_to(ROOT / "layers")
@@ -88,9 +94,8 @@ def make(name: str, folder: Path) -> None:
     else:
         samples = random_pictures(random, 64).astype("float32") / 127.5 - 1
         picture = keras.Input((SIDE, SIDE, 3), name="image")
-        network = keras.applications.MobileNetV2(
-            input_tensor=picture, weights=None, classifier_activation=None
-        )
+        architecture = keras.applications.ResNet50 if name == HEAVY else keras.applications.MobileNetV2
+        network = architecture(input_tensor=picture, weights=None, classifier_activation=None)
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = 0.5

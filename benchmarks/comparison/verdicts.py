@@ -6,6 +6,7 @@ import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.contestants import ONE_WORKER, OURS, OURS_ON_LAMBDA
+from benchmarks.comparison.models import HEAVY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,10 @@ COLD_STARTS = (
     ("2", "tiny, own FastAPI route", "FastAPI, Mangum, NumPy, LiteRT", 1),
 )
 """Number of the target, variant, its floor, and how often the floor at most."""
+
+LARGE = {"mobilenet": "MobileNetV2", HEAVY: "ResNet50"}
+OVER_INFERENCE = {"V2 binary": 1.10, "raw": 1.10, "JPEG": 1.15, "V2 JSON": 1.5}
+"""How often the CPU time of inference alone a request may cost at most, by wire form."""
 
 PART_MB = {("wine", "function"): 5, ("digits", "function"): 9, ("digits", "web"): 10}
 """Most MB of a zip file, by function and part."""
@@ -81,27 +86,36 @@ def from_comparison(
         for form, limit_ms in {"V2 binary": 0.20, "raw": 0.20, "V2 JSON": 0.25}.items():
             request_ms = statistics.median(server.warm_cpu_ms[form])
             verdicts.append(at_most("4", f"server, tiny, {form}", request_ms, limit_ms, "CPU ms"))
-    large = measured.get((OURS, "mobilenet"))
-    if large:
-        limits = {"V2 binary": 1.10, "raw": 1.10, "JPEG": 1.15, "V2 JSON": 1.5}
-        for form, limit in limits.items():
-            alone_ms = inference_ms["mobilenet"]
-            verdicts.append(_over_inference(form, limit, large.warm_cpu_ms[form], alone_ms))
-    one = measured.get((ONE_WORKER, "mobilenet"))
-    if large and one and large.load and one.load:
-        gain = ratio(large.load[8].requests_per_s, one.load[8].requests_per_s)
-        what = "server, MobileNetV2, 8 clients, two workers"
+    for model, title in LARGE.items():
+        verdicts += _of_large(measured, model, title, inference_ms.get(model, []))
+    return verdicts
+
+
+def _of_large(
+    measured: Mapping[tuple[str, str], Figures], model: str, title: str, alone_ms: Sequence[float]
+) -> list[Verdict]:
+    """Of a model whose inference costs more than serving it does."""
+    ours, one = measured.get((OURS, model)), measured.get((ONE_WORKER, model))
+    if ours is None:
+        return []
+    verdicts = [
+        _over_inference(f"{title}, {form}", limit, ours.warm_cpu_ms[form], alone_ms)
+        for form, limit in OVER_INFERENCE.items()
+    ]
+    if one is not None and one.load:
+        gain = ratio(ours.load[8].requests_per_s, one.load[8].requests_per_s)
+        what = f"server, {title}, 8 clients, two workers"
         verdicts.append(Verdict("7", what, "≥ 1.9 × one", f"{gain:.2f} ×", gain >= 1.9))
     return verdicts
 
 
 def _over_inference(
-    form: str, limit: float, request_ms: Sequence[float], alone_ms: Sequence[float]
+    asked: str, limit: float, request_ms: Sequence[float], alone_ms: Sequence[float]
 ) -> Verdict:
     times, alone = ratio(request_ms, alone_ms), statistics.median(alone_ms)
     over_ms = statistics.median(request_ms) - alone
     measured = f"{times:.2f} × ({over_ms:.2f} ms over {alone:.2f})"
-    what = f"server, MobileNetV2, {form}"
+    what = f"server, {asked}"
     return Verdict("5", what, f"≤ {limit:g} × inference, CPU", measured, times <= limit)
 
 
