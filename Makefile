@@ -52,7 +52,7 @@ converters: install .tools/torch
 	.tools/torch/bin/pytest -p no:anyio tests/converters/test_*torch*.py
 	$(BIN)/pytest tests/converters/test_*onnx*.py tests/converters/test_shapes.py
 
-# liteship beside what else serves models; needs an idle machine, and most of an hour. Reported, not gated.
+# liteship beside what else serves models; half an hour on an idle machine. Reported, not gated.
 bench: install .tools/sam
 	$(BIN)/python -m benchmarks.comparison
 

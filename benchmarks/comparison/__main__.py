@@ -1,6 +1,6 @@
 """liteship beside its peers: cold start, CPU a request, throughput, memory, bytes.
 
-    make bench                                      everyone, about 40 minutes
+    make bench                                      everyone, about half an hour
     make bench-quick                                liteship and naive FastAPI, under 5 minutes
     python -m benchmarks.comparison --only KServe   liteship, and whose name begins so
 
