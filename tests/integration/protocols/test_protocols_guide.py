@@ -109,7 +109,7 @@ NOT_RUN = {
     "protocols": {
         'pip install "liteship[grpc]"': "it waits for requests; the fixture starts the same server",
         "liteship serve digits": "it waits until Ctrl-C; tests/integration/test_cli.py starts it",
-        "from fastapi import FastAPI, Response": "an app.py: a test of its own serves it",
+        "from liteship import Function\n\ndef extend": "an app.py: a test of its own serves it",
     },
     "requests": {
         "alcohol,malic_acid,": "the head of a file",
@@ -332,7 +332,9 @@ def test_what_is_refused_has_the_reference_that_is_told(
 def test_a_route_of_the_functions_own_replaces_the_page(
     start_server: Callable[..., Server], function_folder: Path
 ) -> None:
-    (function_folder / "app.py").write_text(block_that("protocols", "from fastapi import"))
+    (function_folder / "app.py").write_text(
+        block_that("protocols", "from liteship import Function\n\ndef extend")
+    )
     url = start_server(function_folder).url
     assert httpx.get(f"{url}/", trust_env=False).status_code == 404
     assert httpx.get(f"{url}/model", trust_env=False).status_code == 200
