@@ -48,6 +48,8 @@ SEVEN, WINE = PREDICTIONS % ("7", "digits", "2"), PREDICTIONS % ("Barolo", "wine
 
 STATE = r'\{"version": "%s", "state": "AVAILABLE", "status": \{"error_code": "OK", [^}]*\}\}'
 
+ROUTE = "from liteship import Function\n\ndef extend"
+
 COMMANDS = {
     "protocols": {
         "curl --data-binary @seven.png": SEVEN,
@@ -109,7 +111,7 @@ NOT_RUN = {
     "protocols": {
         'pip install "liteship[grpc]"': "it waits for requests; the fixture starts the same server",
         "liteship serve digits": "it waits until Ctrl-C; tests/integration/test_cli.py starts it",
-        "from liteship import Function\n\ndef extend": "an app.py: a test of its own serves it",
+        ROUTE: "an app.py: a test of its own serves it",
     },
     "requests": {
         "alcohol,malic_acid,": "the head of a file",
@@ -332,9 +334,7 @@ def test_what_is_refused_has_the_reference_that_is_told(
 def test_a_route_of_the_functions_own_replaces_the_page(
     start_server: Callable[..., Server], function_folder: Path
 ) -> None:
-    (function_folder / "app.py").write_text(
-        block_that("protocols", "from liteship import Function\n\ndef extend")
-    )
+    (function_folder / "app.py").write_text(block_that("protocols", ROUTE))
     url = start_server(function_folder).url
     assert httpx.get(f"{url}/", trust_env=False).status_code == 404
     assert httpx.get(f"{url}/model", trust_env=False).status_code == 200
