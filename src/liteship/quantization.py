@@ -44,6 +44,9 @@ ITEM_BYTES = {dtype: array(code).itemsize for dtype, code in TYPECODES.items()}
 FLOAT32_MAX = 3.4028234663852886e38
 """Greatest number of a float32."""
 
+GREATEST_REAL = 3.4028235677973362e38
+"""Greatest float64 that is finite as a float32: less than half a step above `FLOAT32_MAX`."""
+
 
 _SAMPLING = 8
 """One of so many scores is looked at to tell which can be among the best."""

@@ -11,6 +11,8 @@ import pytest
 
 from liteship.config import NORMALIZATIONS
 from liteship.quantization import (
+    FLOAT32_MAX,
+    GREATEST_REAL,
     INTEGER_RANGE,
     ITEM_BYTES,
     TYPECODES,
@@ -181,3 +183,8 @@ def test_sigmoid_is_the_formula_and_cannot_overflow() -> None:
     values = np.linspace(-50, 50, 201)
     assert sigmoid(values.tolist()) == pytest.approx((1 / (1 + np.exp(-values))).tolist())
     assert sigmoid([-1e308, 0.0, 1e308]) == [0, 0.5, 1]
+
+
+def test_the_greatest_real_is_the_last_that_a_float32_has_a_place_for() -> None:
+    beyond = math.nextafter(GREATEST_REAL, math.inf)
+    assert array("f", [GREATEST_REAL, beyond]).tolist() == [FLOAT32_MAX, math.inf]

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from liteship import Function
 from liteship.artifact.parts import Postprocessing
 from liteship.artifact.tensors import TensorSpec
-from liteship.quantization import FLOAT32_MAX
+from liteship.quantization import GREATEST_REAL
 from liteship.runtime import openapi
 from liteship.runtime.http import QUESTION, WORK, Response, Route
 from liteship.runtime.openapi import native, open_inference, parts, tf_serving
@@ -217,8 +217,8 @@ def test_hooks_take_and_give_what_they_want() -> None:
         (TensorSpec("x", "uint8", (1,)), 0, 255),
         (TensorSpec("x", "int16", (1,)), -32768, 32767),
         (TensorSpec("x", "int64", (1,)), -(2**63), 2**63 - 1),
-        (TensorSpec("x", "float32", (1,)), -FLOAT32_MAX, FLOAT32_MAX),
-        (TensorSpec("x", "int8", (1,), 0.5, 3), -FLOAT32_MAX, FLOAT32_MAX),
+        (TensorSpec("x", "float32", (1,)), -GREATEST_REAL, GREATEST_REAL),
+        (TensorSpec("x", "int8", (1,), 0.5, 3), -GREATEST_REAL, GREATEST_REAL),
     ],
 )
 def test_numbers_have_the_range_of_their_dtype(spec: TensorSpec, least: float, greatest: float) -> None:

@@ -17,7 +17,7 @@ import io
 import math
 
 from liteship.errors import InputError, PayloadTooLargeError
-from liteship.quantization import FLOAT32_MAX
+from liteship.quantization import GREATEST_REAL
 from liteship.runtime.codecs import each_item, require_batch_size
 from liteship.runtime.codecs.json_form import encode_tensor
 
@@ -159,7 +159,8 @@ def _require_columns(row: Sequence[str], spec: TensorSpec) -> None:
 def _numbers(row: Sequence[str], names: Sequence[str] | None, spec: TensorSpec) -> list[float]:
     """The cells as numbers of the tensor's kind."""
     whole = not spec.is_quantized and not spec.dtype.startswith("float")
-    greatest = FLOAT32_MAX if spec.dtype == "float32" else math.inf
+    is_float32 = spec.is_quantized or spec.dtype == "float32"
+    greatest = GREATEST_REAL if is_float32 else math.inf
     numbers: list[float] = []
     problems = []
     for index, cell in enumerate(row):

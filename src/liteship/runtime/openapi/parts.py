@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liteship.quantization import FLOAT32_MAX, INTEGER_RANGE, ITEM_BYTES
+from liteship.quantization import GREATEST_REAL, INTEGER_RANGE, ITEM_BYTES
 from liteship.runtime.codecs import JSON_TYPE
 from liteship.runtime.codecs.json_form import item_shapes
 
@@ -151,8 +151,9 @@ def input_element(spec: TensorSpec) -> Json:
     if spec.dtype == "bool":
         return {"enum": [False, True, 0, 1]}
     if spec.is_quantized or spec.dtype.startswith("float"):
-        bound = {} if spec.dtype == "float64" else {"minimum": -FLOAT32_MAX, "maximum": FLOAT32_MAX}
-        return {"type": "number", **bound}
+        if spec.dtype == "float64":
+            return {"type": "number"}
+        return {"type": "number", "minimum": -GREATEST_REAL, "maximum": GREATEST_REAL}
     bits = 8 * ITEM_BYTES[spec.dtype]
     least, greatest = (
         (0, 2**bits - 1) if spec.dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)

@@ -173,6 +173,11 @@ def test_what_is_no_finite_number_is_refused(cell: str, three: Manifest) -> None
     assert len(error.problems) == 1
 
 
+def test_a_quantized_tensor_takes_what_float32_can_hold(manifest_of: ManifestOf) -> None:
+    model = manifest_of(TensorSpec("x", "int8", [1, 3], 0.5, 0))
+    assert refusal(model, "1,1e39,3").problems == ("column 2 is not finite in int8: 1e39",)
+
+
 def test_many_wrong_cells_are_not_all_told(manifest_of: ManifestOf) -> None:
     model = manifest_of(TensorSpec("x", "float32", [1, 100]))
     error = refusal(model, "1," + "," * 98)
