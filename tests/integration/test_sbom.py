@@ -157,7 +157,8 @@ def test_a_function_s_document_is_valid_and_lists_its_packages(
     }
     purls = {entry["purl"] for entry in document["components"] if "purl" in entry}
     listed = {purl.removeprefix("pkg:pypi/").partition("@")[0] for purl in purls}
-    assert listed == locked | {"liteship"}
+    left_out = {"click", "h11"}  # layers/web/layer.toml removes all of them
+    assert listed == locked - left_out | {"liteship"}
     references = [
         each["bom-ref"]
         for entry in document["components"]
