@@ -24,7 +24,7 @@ from benchmarks.comparison.models import BUILD, ROOT, make_models
 
 from liteship.artifact import Artifact, Preprocessing
 from liteship.artifact.tensors import real_numbers
-from liteship.conversion.speed import Candidate, golden_item, measure_costs
+from liteship.conversion.speed import Candidate, measure_costs
 from liteship.runtime.backends.litert_c import LiteRtCInterpreter
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def models() -> dict[str, tuple[Path, dict[str, bytes]]]:
     found = {}
     for name, folder in folders.items():
         artifact = Artifact.load(folder / "model")
-        item = golden_item(artifact)
+        item = artifact.golden_tensors
         (spec,) = artifact.manifest.inputs
         numbers = array("f", real_numbers(item[spec.name], spec)).tobytes()
         found[f"{name} int8"] = folder / "model" / "model.tflite", item
@@ -72,7 +72,7 @@ def models() -> dict[str, tuple[Path, dict[str, bytes]]]:
     for name in ("digits", "shapes", "wine"):
         folder = ROOT / "functions" / name / "model"
         artifact = Artifact.load(folder)
-        found[f"{name} int8"] = folder / "model.tflite", golden_item(artifact)
+        found[f"{name} int8"] = folder / "model.tflite", artifact.golden_tensors
     return found
 
 

@@ -30,6 +30,12 @@ class Artifact:
         self.model = model
         self.golden_inputs = golden_inputs
 
+    @property
+    def golden_tensors(self) -> dict[str, bytes]:
+        """The golden input tensors' bytes by name."""
+        names = [spec.name for spec in self.manifest.inputs]
+        return dict(zip(names, self.golden_inputs, strict=True))
+
     @classmethod
     def load(cls, folder: str | os.PathLike[str], manifest_sha256: str = "") -> Artifact:
         """Reads an artifact and verifies its digest and its golden input.

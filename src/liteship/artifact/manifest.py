@@ -16,7 +16,7 @@ from liteship.artifact.parts import (
     read_preprocessing,
 )
 from liteship.artifact.reading import FieldReader
-from liteship.artifact.tensors import TensorSpec
+from liteship.artifact.tensors import TensorSpec, have_batch
 from liteship.errors import ArtifactError
 from liteship.quantization import INTEGER_RANGE, ITEM_BYTES
 
@@ -106,7 +106,7 @@ class Manifest:
     @property
     def is_batched(self) -> bool:
         """Whether one request may carry several items: every first dimension is open, or 1."""
-        return all(spec.shape and spec.shape[0] in {-1, 1} for spec in (*self.inputs, *self.outputs))
+        return have_batch((*self.inputs, *self.outputs))
 
     def outer_shape(self, spec: TensorSpec, items: int = -1) -> list[int]:
         """A tensor's shape to a caller.

@@ -9,7 +9,7 @@ from liteship.quantization import INTEGER_RANGE, ITEM_BYTES, TYPECODES, dequanti
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class TensorSpec:
@@ -75,6 +75,11 @@ class TensorSpec:
             "scale": self.scale,
             "zero_point": self.zero_point,
         }
+
+
+def have_batch(specs: Iterable[TensorSpec]) -> bool:
+    """Whether the tensors may hold several items: every first dimension is open, or 1."""
+    return all(spec.shape and spec.shape[0] in {-1, 1} for spec in specs)
 
 
 def real_numbers(data: bytes, spec: TensorSpec) -> list[float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +17,6 @@ from liteship.conversion.speed import (
     Cost,
     best_batching,
     dot_products,
-    golden_item,
     measure_costs,
 )
 from liteship.packaging.quotas import ONE_CPU_MIB
@@ -57,7 +55,7 @@ def command(
     """
     function = load_function(name)
     artifact = Artifact.load(function.model_folder)
-    run = artifact.model, golden_item(artifact)
+    run = artifact.model, artifact.golden_tensors
     cpus = usable_cpus()
     by_threads = [Candidate(threads=count) for count in (2, 4, 8) if count <= cpus]
     most = function.config.runtime.max_batch if artifact.manifest.is_batched else 1
@@ -139,7 +137,7 @@ def _float_twin(function: FunctionFolder, artifact: Artifact) -> tuple[bytes, di
     if artifact.manifest.scheme == "float32" or found.keys() != specs.keys():
         return None
     item = {}
-    for name, data in golden_item(artifact).items():
+    for name, data in artifact.golden_tensors.items():
         if found[name].dtype != "float32" or found[name].elements != specs[name].elements:
             return None
         item[name] = array("f", real_numbers(data, specs[name])).tobytes()
@@ -158,9 +156,9 @@ def _fields(cost: Cost) -> dict[str, Any]:
     return {
         "threads": cost.candidate.threads,
         "items": cost.candidate.items,
-        "cpu_ms": round(median(cost.cpu_ms), 5),
+        "cpu_ms": round(cost.median_cpu_ms, 5),
         "least_cpu_ms": round(cost.least_cpu_ms, 5),
-        "wall_ms": round(median(cost.wall_ms), 5),
+        "wall_ms": round(cost.median_wall_ms, 5),
         "least_wall_ms": round(min(cost.wall_ms), 5),
         "exact": cost.is_exact,
     }

@@ -136,12 +136,6 @@ def measure_costs(
     return [each.cost() for each in turns]
 
 
-def golden_item(artifact: Artifact) -> dict[str, bytes]:
-    """The golden input's tensors by name."""
-    names = [spec.name for spec in artifact.manifest.inputs]
-    return dict(zip(names, artifact.golden_inputs, strict=True))
-
-
 def best_batching(costs: Sequence[Cost]) -> int:
     """The fewest items of one run that cost at most a tenth more than the cheapest.
 
@@ -178,7 +172,7 @@ def measured_batching(artifact: Artifact, folder: Path) -> int:
         return before.batching
     if not manifest.is_batched:
         return 1
-    run = artifact.model, golden_item(artifact)
+    run = artifact.model, artifact.golden_tensors
     (single,) = measure_costs(*run, [Candidate()], rounds=1, block_s=0)
     if single.least_cpu_ms > LONG_RUN_MS:
         return 1

@@ -234,10 +234,7 @@ class Predictor:
         Returns:
             Each output tensor's bytes by name, as the model gives them.
         """
-        interpreter = self._borrow()
-        outputs = interpreter.invoke(tensors)
-        self._idle.append(interpreter)
-        return outputs
+        return self._run_batches([tensors])[0]
 
     def run_items(self, items: Sequence[Mapping[str, bytes]]) -> list[dict[str, bytes]]:
         """Runs the model on several items, as few times as it may.

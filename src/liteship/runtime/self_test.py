@@ -47,8 +47,7 @@ def require_golden_answer(interpreter: Interpreter, artifact: Artifact, backend:
             received=", ".join(map(_describe, found)),
             hint="convert the model again: liteship convert NAME",
         )
-    names = [spec.name for spec in manifest.inputs]
-    outputs = interpreter.invoke(dict(zip(names, artifact.golden_inputs, strict=True)))
+    outputs = interpreter.invoke(artifact.golden_tensors)
     golden_outputs = read_golden_outputs(manifest)
     for spec in manifest.outputs:
         want = golden_outputs[spec.name]

@@ -19,7 +19,6 @@ from liteship.conversion.speed import (
     Cost,
     best_batching,
     dot_products,
-    golden_item,
     measure_costs,
     measured_batching,
 )
@@ -40,7 +39,7 @@ def artifact_of(name: str, folder: Path) -> Artifact:
 def test_every_candidate_is_measured_as_often_and_answers_the_same(artifact_folder: Path) -> None:
     artifact = Artifact.load(artifact_folder)
     candidates = [Candidate(), Candidate(threads=2), Candidate(items=3), Candidate(items=8)]
-    costs = measure_costs(artifact.model, golden_item(artifact), candidates, rounds=3, block_s=0)
+    costs = measure_costs(artifact.model, artifact.golden_tensors, candidates, rounds=3, block_s=0)
     assert [each.candidate for each in costs] == candidates
     assert all(len(each.cpu_ms) == len(each.wall_ms) == 3 for each in costs)
     assert all(each.is_exact for each in costs)
@@ -58,7 +57,7 @@ def test_the_items_of_a_run_are_unlike_each_other(
 
     monkeypatch.setattr(LiteRtCInterpreter, "invoke", watch)
     artifact = Artifact.load(artifact_folder)
-    measure_costs(artifact.model, golden_item(artifact), [Candidate(items=8)], rounds=1, block_s=0)
+    measure_costs(artifact.model, artifact.golden_tensors, [Candidate(items=8)], rounds=1, block_s=0)
     alone, together = seen[:8], seen[8]
     assert len(set(alone)) == 8
     assert together == b"".join(alone)
@@ -111,7 +110,7 @@ def test_what_a_model_cannot_be_run_in_is_left_out(
     monkeypatch.setattr(LiteRtCInterpreter, "invoke", refuse_three)
     artifact = Artifact.load(artifact_folder)
     candidates = [Candidate(), Candidate(items=3), Candidate(items=4)]
-    costs = measure_costs(artifact.model, golden_item(artifact), candidates, rounds=1, block_s=0)
+    costs = measure_costs(artifact.model, artifact.golden_tensors, candidates, rounds=1, block_s=0)
     assert [each.candidate.items for each in costs] == [1, 4]
 
 

@@ -168,8 +168,7 @@ def _repair(outcome: Outcome) -> Repair | None:
 def _latency(model: bytes, proof: Proof) -> Latency:
     """Of the golden input, on one thread of this machine."""
     interpreter = create_interpreter(model)
-    specs = proof.artifact.manifest.inputs
-    inputs = {spec.name: data for spec, data in zip(specs, proof.artifact.golden_inputs, strict=True)}
+    inputs = proof.artifact.golden_tensors
     interpreter.invoke(inputs)
     times_ms: list[float] = []
     end = time.perf_counter() + _LATENCY_S

@@ -11,8 +11,25 @@ import ctypes
 import os
 import sys
 
-from liteship.artifact.tensors import TensorSpec
+from liteship.artifact.tensors import TensorSpec, have_batch
 from liteship.errors import ArtifactError, NotReadyError
+from liteship.runtime.backends.litert_header import (
+    AUTO_REGISTER_ACCELERATORS,
+    CPU,
+    CPU_OPTIONS,
+    DTYPES,
+    ERROR,
+    HOST_MEMORY,
+    INT,
+    MIN_LOGGER_SEVERITY,
+    PER_TENSOR,
+    RANK_BITS,
+    STATUS,
+    Any,
+    EnvironmentOption,
+    PerTensor,
+    TensorType,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,66 +37,6 @@ if TYPE_CHECKING:
 
 LIBRARY = os.path.join("ai_edge_litert", "libLiteRt.so")
 """Where the wheel, and so every layer, puts the library below an entry of `sys.path`."""
-
-# LiteRtElementType, litert/c/litert_model_types.h
-_DTYPES = {
-    1: "float32",
-    2: "int32",
-    3: "uint8",
-    4: "int64",
-    6: "bool",
-    7: "int16",
-    9: "int8",
-    11: "float64",
-    13: "uint64",
-    16: "uint32",
-    17: "uint16",
-}
-# LiteRtStatus, litert/c/litert_common.h
-_STATUS = {
-    1: "invalid argument",
-    2: "memory allocation failure",
-    3: "runtime failure",
-    5: "unsupported",
-    500: "file error",
-    501: "invalid flatbuffer",
-    504: "compilation failed",
-}
-_HOST_MEMORY = 1  # LiteRtTensorBufferType, litert_tensor_buffer_types.h
-_CPU = 1  # LiteRtHwAccelerators, litert_common.h
-_PER_TENSOR = 1  # LiteRtQuantizationTypeId, litert_model_types.h
-_RANK_BITS = 0x7F  # LiteRtLayout packs the rank into the low 7 bits, litert_layout.h
-
-
-class _Any(ctypes.Structure):  # litert_any.h
-    _fields_ = (("type", ctypes.c_int32), ("value", ctypes.c_int64))
-
-
-class _EnvironmentOption(ctypes.Structure):  # litert_environment_options.h
-    _fields_ = (("tag", ctypes.c_int32), ("value", _Any))
-
-
-class _Layout(ctypes.Structure):  # litert_layout.h
-    _fields_ = (
-        ("rank", ctypes.c_uint32),
-        ("dimensions", ctypes.c_int32 * 8),
-        ("strides", ctypes.c_uint32 * 8),
-    )
-
-
-class _TensorType(ctypes.Structure):  # litert_model_types.h
-    _fields_ = (("element_type", ctypes.c_int32), ("layout", _Layout))
-
-
-class _PerTensor(ctypes.Structure):  # litert_model_types.h
-    _fields_ = (("scale", ctypes.c_float), ("zero_point", ctypes.c_int64))
-
-
-_INT = 2  # LiteRtAnyType
-_AUTO_REGISTER_ACCELERATORS = 24  # else it looks for four GPU libraries at every start
-_MIN_LOGGER_SEVERITY = 25
-_ERROR = 3  # LiteRtLogSeverity; both options bring 12 log lines a process down to one
-_CPU_OPTIONS = b"xnnpack"  # litert/c/options/litert_cpu_options.cc: their payload is TOML
 
 
 def find_library() -> str | None:
@@ -137,8 +94,7 @@ class LiteRtCInterpreter:
         signature = self._get("LiteRtGetModelSignature", handle, ctypes.c_size_t(0))
         self.inputs, self._input_types = self._tensors(signature, "Input")
         self.outputs, self._output_types = self._tensors(signature, "Output")
-        specs = (*self.inputs.values(), *self.outputs.values())
-        self.takes_batches = all(spec.shape and spec.shape[0] in {-1, 1} for spec in specs)
+        self.takes_batches = have_batch((*self.inputs.values(), *self.outputs.values()))
         self._run = self._function("LiteRtRunCompiledModel")
         self._allocate(1)
 
@@ -176,16 +132,16 @@ class LiteRtCInterpreter:
         for kind, handle in reversed(getattr(self, "_destroy", [])):
             getattr(self._library, f"LiteRtDestroy{kind}")(handle)
 
-    def _environment_options(self) -> tuple[ctypes.c_int, ctypes.Array[_EnvironmentOption]]:
-        options = (_EnvironmentOption * 2)(
-            _EnvironmentOption(_AUTO_REGISTER_ACCELERATORS, _Any(_INT, _CPU)),
-            _EnvironmentOption(_MIN_LOGGER_SEVERITY, _Any(_INT, _ERROR)),
+    def _environment_options(self) -> tuple[ctypes.c_int, ctypes.Array[EnvironmentOption]]:
+        options = (EnvironmentOption * 2)(
+            EnvironmentOption(AUTO_REGISTER_ACCELERATORS, Any(INT, CPU)),
+            EnvironmentOption(MIN_LOGGER_SEVERITY, Any(INT, ERROR)),
         )
         return ctypes.c_int(len(options)), options
 
     def _options(self, threads: int) -> ctypes.c_void_p:
         options = self._create("Options")
-        self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(CPU))
         if threads > 1:
             self._set_cpu_options(options, b"num_threads = %d" % threads)
         return options
@@ -195,13 +151,13 @@ class LiteRtCInterpreter:
         c.strdup.restype = ctypes.c_void_p
         payload = ctypes.c_void_p(c.strdup(toml))
         free = ctypes.cast(c.free, ctypes.c_void_p)
-        name = ctypes.c_char_p(_CPU_OPTIONS)
+        name = ctypes.c_char_p(CPU_OPTIONS)
         opaque = self._get("LiteRtCreateOpaqueOptions", name, payload, free)
         self._call("LiteRtAddOpaqueOptions", options, opaque)  # which owns it from here on
 
     def _tensors(
         self, signature: ctypes.c_void_p, direction: str
-    ) -> tuple[dict[str, TensorSpec], list[_TensorType]]:
+    ) -> tuple[dict[str, TensorSpec], list[TensorType]]:
         count = ctypes.c_size_t()
         self._call(f"LiteRtGetNumSignature{direction}s", signature, ctypes.byref(count))
         specs: dict[str, TensorSpec] = {}
@@ -255,7 +211,7 @@ class LiteRtCInterpreter:
         self._items = items
 
     def _make_buffers(
-        self, specs: Mapping[str, TensorSpec], types: list[_TensorType], items: int
+        self, specs: Mapping[str, TensorSpec], types: list[TensorType], items: int
     ) -> tuple[ctypes.Array[ctypes.c_void_p], list[tuple[str, memoryview]]]:
         """A buffer a tensor, and its memory by name: the host's own, so that nobody need lock it."""
         handles = (ctypes.c_void_p * len(specs))()
@@ -267,7 +223,7 @@ class LiteRtCInterpreter:
             buffer = self._get(
                 "LiteRtCreateManagedTensorBuffer",
                 self._environment,
-                ctypes.c_int(_HOST_MEMORY),
+                ctypes.c_int(HOST_MEMORY),
                 ctypes.byref(kind),
                 ctypes.c_size_t(size_bytes),
             )
@@ -283,19 +239,19 @@ class LiteRtCInterpreter:
             self._library.LiteRtDestroyTensorBuffer(buffer)
         self._buffers = []
 
-    def _spec(self, name: str, tensor: ctypes.c_void_p) -> tuple[TensorSpec, _TensorType]:
-        kind = _TensorType()
+    def _spec(self, name: str, tensor: ctypes.c_void_p) -> tuple[TensorSpec, TensorType]:
+        kind = TensorType()
         self._call("LiteRtGetRankedTensorType", tensor, ctypes.byref(kind))
-        if kind.element_type not in _DTYPES:
-            raise _refused(f"tensor {name} has LiteRT element type {kind.element_type}", _DTYPES)
-        shape = kind.layout.dimensions[: kind.layout.rank & _RANK_BITS]
+        if kind.element_type not in DTYPES:
+            raise _refused(f"tensor {name} has LiteRT element type {kind.element_type}", DTYPES)
+        shape = kind.layout.dimensions[: kind.layout.rank & RANK_BITS]
         for axis, size in enumerate(shape):
             kind.layout.dimensions[axis] = max(size, 1)  # a buffer needs every dimension closed
-        quantization, scheme = _PerTensor(), ctypes.c_int()
+        quantization, scheme = PerTensor(), ctypes.c_int()
         self._call("LiteRtGetQuantizationTypeId", tensor, ctypes.byref(scheme))
-        if scheme.value == _PER_TENSOR:
+        if scheme.value == PER_TENSOR:
             self._call("LiteRtGetPerTensorQuantization", tensor, ctypes.byref(quantization))
-        dtype = _DTYPES[kind.element_type]
+        dtype = DTYPES[kind.element_type]
         return TensorSpec(name, dtype, shape, quantization.scale, quantization.zero_point), kind
 
     def _create(self, kind: str, *arguments: object, call: str = "") -> ctypes.c_void_p:
@@ -332,7 +288,7 @@ def _wrong_library(reason: str) -> NotReadyError:
 
 
 def _refused_call(call: str, status: int) -> ArtifactError:
-    return _refused(f"{call}: {_STATUS.get(status, 'status')} {status}")
+    return _refused(f"{call}: {STATUS.get(status, 'status')} {status}")
 
 
 def _refused(reason: str, known: Mapping[int, str] | None = None) -> ArtifactError:

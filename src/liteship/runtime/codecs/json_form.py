@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 LONG_BYTES = 2048
 """Of a body that may hold a list of numbers that is worth parsing in another way."""
 
-_FEW_NUMBERS = 256
+FEW_NUMBERS = 256
+"""Python quantizes fewer than these as fast as LiteRT does, and needs no interpreter."""
+
 _HINT = "send numbers in nested lists of the shape that the model takes"
 
 _SPARE_VALUES = 1000
@@ -248,7 +250,7 @@ def encode_floats(floats: array[float], spec: TensorSpec) -> bytes:
     """The same for finite float32 numbers and a tensor that is quantized, or of float32."""
     if not spec.is_quantized:
         return floats.tobytes()
-    if len(floats) < _FEW_NUMBERS:  # Python takes less time for so few
+    if len(floats) < FEW_NUMBERS:
         return quantize(floats, spec.dtype, spec.scale, spec.zero_point).tobytes()
     from liteship.runtime.codecs.quantizer import quantize_floats
 

@@ -12,15 +12,13 @@ from functools import lru_cache
 
 from liteship.errors import LiteshipError
 from liteship.quantization import quantize
+from liteship.runtime.codecs.json_form import FEW_NUMBERS
 from liteship.runtime.codecs.quantizer_model import INPUT, OUTPUT, quantizer_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from liteship.artifact.tensors import TensorSpec
     from liteship.runtime.interpreter import Interpreter
-
-LEAST_ELEMENTS = 256
-"""Of a tensor that LiteRT quantizes: of fewer, Python is as fast, and needs no interpreter."""
 
 _LITERT = "liteship.runtime.backends.litert_c"
 
@@ -37,7 +35,7 @@ def quantize_floats(numbers: array[float], spec: TensorSpec) -> bytes:
     """
     kind = spec.dtype, spec.scale, spec.zero_point
     elements = spec.elements
-    is_large = elements >= LEAST_ELEMENTS and len(numbers) % elements == 0 and spec.dtype != "int16"
+    is_large = elements >= FEW_NUMBERS and len(numbers) % elements == 0 and spec.dtype != "int16"
     idle = _interpreters(elements, *kind) if is_large else None
     if idle is None:
         return quantize(numbers, *kind).tobytes()
@@ -59,15 +57,15 @@ def _interpreters(elements: int, dtype: str, scale: float, zero_point: int) -> l
     """Those that no thread uses; None where LiteRT is not loaded, or quantizes in another way."""
     if _LITERT not in sys.modules:
         return None
-    ties = [(step + 0.5) * scale for step in range(-LEAST_ELEMENTS // 2, LEAST_ELEMENTS // 2)]
-    probe = array("f", ties + [0.0] * (elements - LEAST_ELEMENTS))
+    ties = [(step + 0.5) * scale for step in range(-FEW_NUMBERS // 2, FEW_NUMBERS // 2)]
+    probe = array("f", ties + [0.0] * (elements - FEW_NUMBERS))
     try:
         interpreter = _create(elements, dtype, scale, zero_point)
         quantized = interpreter.invoke({INPUT: probe.tobytes()})[OUTPUT]
     except (LiteshipError, ValueError):
         return None
-    expected = quantize(probe[:LEAST_ELEMENTS], dtype, scale, zero_point).tobytes()
-    return [interpreter] if quantized[:LEAST_ELEMENTS] == expected else None
+    expected = quantize(probe[:FEW_NUMBERS], dtype, scale, zero_point).tobytes()
+    return [interpreter] if quantized[:FEW_NUMBERS] == expected else None
 
 
 def _create(elements: int, dtype: str, scale: float, zero_point: int) -> Interpreter:
