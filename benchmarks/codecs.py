@@ -1,6 +1,6 @@
 """Milliseconds of processor time from a request's bytes to tensors, and from outputs to the answer.
 
-    python benchmarks/codecs.py [--model build/benchmarks/mobilenet/model] [--against SRC] [--runs 9]
+    python -m benchmarks.codecs [--model MODEL_FOLDER] [--against SRC] [--runs 9]
 
 Of each wire form, the whole request is answered without HTTP and without inference: a stand-in gives
 random outputs, the same ones each time. `--against` names another `src`, of a commit before: each round
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
-MODEL = ROOT / "build" / "benchmarks" / "mobilenet" / "model"
 
 
 def bodies(manifest: Any) -> dict[str, tuple[str, dict[str, str], bytes]]:
@@ -192,7 +191,7 @@ def run(source: Path, model: Path) -> dict[str, list[float]]:
 def main() -> None:
     """Prints a line for each form."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--model", type=Path, help="MobileNetV2's by default")
     parser.add_argument("--against", type=Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -200,10 +199,11 @@ def main() -> None:
     if options.inside:
         print(json.dumps(measure(options.model, 60)))
         return
+    from benchmarks.comparison.models import make_models
+
+    model = options.model or make_models(("mobilenet",))["mobilenet"] / "model"
     sources = {"now": ROOT / "src"} | ({"before": options.against} if options.against else {})
-    rounds = [
-        {name: run(path, options.model) for name, path in sources.items()} for _ in range(options.runs)
-    ]
+    rounds = [{name: run(path, model) for name, path in sources.items()} for _ in range(options.runs)]
     print(
         f"{'ms of processor time':32}"
         + "".join(f"{f'decode {each}':>16}{f'encode {each}':>16}" for each in sources)

@@ -31,6 +31,7 @@ import boto3
 import numpy as np
 from benchmarks.comparison.models import SIDE, make_models
 from benchmarks.comparison.process import family_cpu_ms
+from benchmarks.ratios import median_ratio
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
@@ -119,6 +120,11 @@ class Starts(NamedTuple):
     measured: list[Start]
     floor: str
 
+    @property
+    def cpu_ms(self) -> list[float]:
+        """Of each round."""
+        return [each.cpu_ms for each in self.measured]
+
 
 def main() -> None:
     """Measures every variant in turn and prints the table."""
@@ -154,9 +160,8 @@ def measure(runs: int, parts: list[str]) -> dict[str, Starts]:
 
 
 def ratio(starts: dict[str, Starts], name: str, other: str) -> float:
-    """The median of the ratios of two variants' CPU times, round by round."""
-    pairs = zip(starts[name].measured, starts[other].measured, strict=True)
-    return statistics.median(ours.cpu_ms / base.cpu_ms for ours, base in pairs)
+    """How the CPU times of two variants compare."""
+    return median_ratio(starts[name].cpu_ms, starts[other].cpu_ms)
 
 
 def all_variants(function: FunctionFolder, folder: Path, uploaded: object) -> dict[str, Variant]:

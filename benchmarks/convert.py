@@ -20,6 +20,8 @@ import threading
 import time
 from pathlib import Path
 
+from benchmarks.comparison.process import family
+
 RUNS = 3
 SAMPLES = 100
 MODELS = ("MobileNetV2", "EfficientNetB0", "ResNet50", "dense-100M")
@@ -66,7 +68,7 @@ def _measure(step: list[str]) -> tuple[float, int]:
 
 def _step(*arguments: object) -> int:
     """Runs one step in a process of its own; gives its peak memory in MiB."""
-    command = [sys.executable, __file__, "--step", *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.convert", "--step", *map(str, arguments)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     peaks = [0]
     with subprocess.Popen(
@@ -84,17 +86,8 @@ def _step(*arguments: object) -> int:
 
 def _watch(process: subprocess.Popen[str], peaks: list[int]) -> None:
     while process.poll() is None:
-        peaks[0] = max(peaks[0], sum(map(_pss_kib, _family(process.pid))) // 1024)
+        peaks[0] = max(peaks[0], sum(map(_pss_kib, family(process.pid))) // 1024)
         time.sleep(0.1)
-
-
-def _family(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(each) for task in tasks for each in (task / "children").read_text().split()]
-    except OSError:  # it ended meanwhile
-        return []
-    return [pid, *(each for child in children for each in _family(child))]
 
 
 def _pss_kib(pid: int) -> int:

@@ -9,14 +9,13 @@ prediction follows over a connection of its own. Medians, and ratios to the firs
 
 With --image, containers of that image instead: one CPU, nothing writable, a network that is there
 already, timed from `docker start` of a container that was created before. With --against, the source of
-another version beside this one. MobileNetV2 comes from `benchmarks/backends.py`.
+another version beside this one. MobileNetV2 is the comparison's.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import http.client
 import math
 import os
@@ -34,18 +33,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.backends import LARGE, make_large
-
-from liteship.artifact import Artifact, Golden, Manifest, Postprocessing, Preprocessing
-from liteship.artifact.folder import GOLDEN_FILE
-from liteship.runtime.interpreter import create_interpreter
+from benchmarks.comparison.models import function_folder, make_models
+from benchmarks.ratios import median_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "functions" / "digits"
-NET = ROOT / "build" / "benchmarks" / "mobilenet"
+NET = function_folder("mobilenet")
 DIGITS_BYTES, NET_BYTES = 64, 224 * 224 * 3
 PATIENCE_S = 30
 PROBE_TIMEOUT_S = 0.1
@@ -126,7 +122,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="folder with another version's liteship package")
     parser.add_argument("--probe-ms", type=float, default=50, help="between two questions; Knative: 50")
     arguments = parser.parse_args()
-    make_mobilenet()
+    make_models((NET.name,))
     moments = random.Random(1)  # noqa: S311
     with tempfile.TemporaryDirectory() as folder:
         servers = (
@@ -151,8 +147,8 @@ def report(starts: dict[str, list[Times]]) -> None:
     print(f"{'median':52}{'ready, ms':>10}{'predicted':>11}{'× first':>9}{'CPU, ms':>9}")
     for name, measured in starts.items():
         ready, predicted, cpu = (statistics.median(each) for each in zip(*measured, strict=True))
-        ratio = statistics.median(
-            ours.predicted_ms / floor.predicted_ms for ours, floor in zip(measured, first, strict=True)
+        ratio = median_ratio(
+            (each.predicted_ms for each in measured), (each.predicted_ms for each in first)
         )
         used = "" if math.isnan(cpu) else f"{cpu:.0f}"
         print(f"{name:52}{ready:10.0f}{predicted:11.0f}{ratio:9.2f}{used:>9}")
@@ -282,35 +278,6 @@ def c_hello(folder: Path) -> Path:
     subprocess.run([compiler, "-static", "-O1", "-o", program, source], check=True)
     folder.chmod(0o755)  # a container's user is another
     return program
-
-
-def make_mobilenet() -> None:
-    """The function around `LARGE`, once; its golden input is noise, which packs badly."""
-    if (NET / "app.py").exists():
-        return
-    make_large()
-    model = LARGE.read_bytes()
-    interpreter = create_interpreter(model)
-    inputs, outputs = list(interpreter.inputs.values()), list(interpreter.outputs.values())
-    noise = random.Random(1)  # noqa: S311
-    golden = {spec.name: noise.randbytes(spec.size_bytes) for spec in inputs}
-    answer = interpreter.invoke(golden)
-    manifest = Manifest(
-        name="mobilenet",
-        version="1",
-        sha256=hashlib.sha256(model).hexdigest(),
-        size_bytes=len(model),
-        scheme="int8",
-        inputs=inputs,
-        outputs=outputs,
-        preprocessing=Preprocessing("tensor"),
-        postprocessing=Postprocessing(),
-        golden=Golden(GOLDEN_FILE, [answer[spec.name] for spec in outputs]),
-        provenance={},
-    )
-    NET.mkdir(parents=True, exist_ok=True)
-    Artifact(manifest, model, [golden[spec.name] for spec in inputs]).save(NET / "model")
-    shutil.copy(DIGITS / "app.py", NET)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The wine function behind each HTTP server that is installed: cold start, and what a request costs.
 
-    python benchmarks/servers.py [--runs 9] [--requests 2000]
+    python -m benchmarks.servers [--runs 9] [--requests 2000]
 
 The first row is the server that images run; the others run the function's ASGI application, and the
 last ones an echo, the least that they cost by themselves. Cold start is from spawn to the first answer.
@@ -16,18 +16,22 @@ import argparse
 import contextlib
 import importlib.util
 import json
-import os
-import signal
 import socket
 import statistics
 import struct
-import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.comparison.client import Connection, request_bytes
+from benchmarks.comparison.process import Command, start
+
+if TYPE_CHECKING:
+    from benchmarks.comparison.process import Running
 
 ROOT = Path(__file__).parents[1]
 WINE = ROOT / "functions" / "wine"
@@ -166,70 +170,48 @@ def measure(candidate: Candidate, requests: int) -> Cost:
     Raises:
         SystemExit: It answers something else, or nothing.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
     ask = ask_http2 if candidate.http2 else ask_http1
     program = START + ("" if candidate.echoes else HANDLER) + candidate.start
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(port)],
-        cwd=WINE,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "LITESHIP_WORKERS": "2"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        connect(port, process).close()
+    variables = {"PYTHONPATH": str(ROOT / "src"), "LITESHIP_WORKERS": "2"}
+    command = Command((sys.executable, "-c", program, "{port}"), WINE, variables)
+    with tempfile.NamedTemporaryFile() as log, start(command, Path(log.name)) as running:
+        port = running.port
+        wait(running)
         ask(port, "raw", 1, candidate.echoes)
-        first_answer_ms = (time.perf_counter() - start) * 1e3
-        first_cpu_ms = cpu_ms(process.pid)
+        first_answer_ms = (time.perf_counter() - running.started_s) * 1e3
+        first_cpu_ms = running.cpu_ms()
         request_cpu_ms = {}
         for form in FORMS:
             ask(port, form, requests // 10, candidate.echoes)
-            before_ms = cpu_ms(process.pid)
+            before_ms = running.cpu_ms()
             with ThreadPoolExecutor(CONNECTIONS) as pool:
                 asked = repeat((port, form, requests // CONNECTIONS, candidate.echoes), CONNECTIONS)
                 list(pool.map(lambda each: ask(*each), asked))
-            request_cpu_ms[form] = (cpu_ms(process.pid) - before_ms) / requests
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            request_cpu_ms[form] = (running.cpu_ms() - before_ms) / requests
     return Cost(first_answer_ms, first_cpu_ms, request_cpu_ms)
 
 
-def connect(port: int, process: subprocess.Popen[bytes]) -> socket.socket:
-    """A connection, as soon as the server listens."""
+def wait(running: Running) -> None:
+    """Returns as soon as the server listens."""
     deadline = time.monotonic() + PATIENCE_S
-    while process.poll() is None and time.monotonic() < deadline:
+    while running.process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+            socket.create_connection(("127.0.0.1", running.port), PATIENCE_S).close()
+            return
         time.sleep(0.002)
-    sys.exit("the server did not start")
+    raise running.fail("it did not start")
 
 
 def ask_http1(port: int, form: str, requests: int, echoes: bool) -> None:
     """Sends requests one after another over one connection, and checks every answer."""
     path, header, body = FORMS[form]
-    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\ncontent-length: {len(body)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(requests):
-            connection.sendall(head.encode() + body)
-            check(*read_http1(connection), body if echoes else b"wine")
-
-
-def read_http1(connection: socket.socket) -> tuple[str, bytes]:
-    """One answer with a content length."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += receive(connection)
-    head, _, body = data.partition(b"\r\n\r\n")
-    lines = head.decode().lower().split("\r\n")
-    length = next(int(line.split(":")[1]) for line in lines if line.startswith("content-length:"))
-    while len(body) < length:
-        body += receive(connection)
-    return lines[0].split(" ")[1], body
+    name, _, value = header.partition(": ")
+    request = request_bytes(path, {name: value}, body)
+    connection = Connection(port)
+    for _ in range(requests):
+        status, _, answer = connection.ask(request)
+        check(str(status), answer, body if echoes else b"wine")
+    connection.close()
 
 
 def ask_http2(port: int, form: str, requests: int, echoes: bool) -> None:
@@ -286,17 +268,6 @@ def check(status: str, body: bytes, expected: bytes) -> None:
     """Ends the program if the answer is not what is expected."""
     if status != "200" or expected not in body:
         sys.exit(f"no such answer: {status} {body[:200]!r}")
-
-
-def cpu_ms(session: int) -> float:
-    """CPU milliseconds of all threads of a session's processes so far, from /proc (Linux)."""
-    used_ns = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            if int(stat.read_text().rpartition(")")[2].split()[3]) == session:
-                for schedule in stat.parent.glob("task/*/schedstat"):
-                    used_ns += int(schedule.read_text().split()[0])
-    return used_ns / 1e6
 
 
 if __name__ == "__main__":

@@ -131,8 +131,8 @@ def _verdict_table(verdicts: Sequence[Verdict]) -> str:
         )
         for each in verdicts
     ]
-    table = _table(("", "what", "target", "measured", "verdict"), rows)
-    return f"## Targets\n\n{table}\n\n{HELD_ELSEWHERE}"
+    rows_text = table(("", "what", "target", "measured", "verdict"), rows)
+    return f"## Targets\n\n{rows_text}\n\n{HELD_ELSEWHERE}"
 
 
 def _cold_table(contestants: Sequence[Contestant], measured: Measured) -> str:
@@ -150,7 +150,7 @@ def _cold_table(contestants: Sequence[Contestant], measured: Measured) -> str:
             )
         )
     columns = ("", "", "installed, MB", "cold start, CPU ms", "cold start, ms", "peak, MiB")
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _warm_table(contestants: Sequence[Contestant], measured: Measured) -> str:
@@ -160,7 +160,7 @@ def _warm_table(contestants: Sequence[Contestant], measured: Measured) -> str:
     for each in contestants:
         warm = measured[each.name, each.model].warm_cpu_ms
         rows.append((each.name, *(_least(warm.get(form, []), 2) for form in forms)))
-    return "CPU ms a request, one client:\n\n" + _table(("", *forms), rows)
+    return "CPU ms a request, one client:\n\n" + table(("", *forms), rows)
 
 
 def _load_table(contestants: Sequence[Contestant], measured: Measured) -> str:
@@ -176,14 +176,15 @@ def _load_table(contestants: Sequence[Contestant], measured: Measured) -> str:
     if not rows:
         return ""
     columns = ("", "form", *(f"{each} client{'s' * (each > 1)}" for each in CLIENTS))
-    return "Requests a second (99th percentile, ms):\n\n" + _table(columns, rows)
+    return "Requests a second (99th percentile, ms):\n\n" + table(columns, rows)
 
 
 def _least(values: Sequence[float], digits: int) -> str:
     return f"{middle(values):.{digits}f} ({min(values):.{digits}f})" if values else ""
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

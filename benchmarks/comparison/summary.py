@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.comparison.contestants import ONE_WORKER
 from benchmarks.comparison.models import ROOT
+from benchmarks.comparison.report import table
 
 from liteship.files import replace_file
 
@@ -54,7 +55,7 @@ def quote() -> None:
 def summary(figures: Sequence[Mapping[str, Any]]) -> str:
     """One row a contestant: medians, of the tiny model where no other is named."""
     names = [name for name in dict.fromkeys(each["name"] for each in figures) if name != ONE_WORKER]
-    lines = [COLUMNS, ("---",) * len(COLUMNS)]
+    rows = []
     for name in names:
         tiny, large = (
             next(each for each in figures if (each["name"], each["model"]) == (name, model))
@@ -62,7 +63,7 @@ def summary(figures: Sequence[Mapping[str, Any]]) -> str:
         )
         title = f"**{name}**" if name.startswith("liteship") else name
         title += " (Lambda)" if tiny["kind"] == "Lambda" and "Lambda" not in name else ""
-        lines.append(
+        rows.append(
             (
                 title,
                 f"{statistics.median(tiny['cold_cpu_ms']):.0f}",
@@ -74,7 +75,7 @@ def summary(figures: Sequence[Mapping[str, Any]]) -> str:
                 f"{tiny['installed_bytes'] / 1e6:.0f}",
             )
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(COLUMNS, rows)
 
 
 def _request(figures: Mapping[str, Any], forms: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.contestants import ONE_WORKER, OURS, OURS_ON_LAMBDA
 from benchmarks.comparison.models import HEAVY
+from benchmarks.ratios import median_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,11 +59,6 @@ def at_most(number: str, what: str, value: float, limit: float, unit: str, digit
     return Verdict(number, what, target, measured, value <= limit)
 
 
-def ratio(values: Sequence[float], floor: Sequence[float]) -> float:
-    """The median of the ratios, round by round."""
-    return statistics.median(ours / base for ours, base in zip(values, floor, strict=True))
-
-
 def from_comparison(
     measured: Mapping[tuple[str, str], Figures], inference_ms: Mapping[str, list[float]]
 ) -> list[Verdict]:
@@ -70,7 +66,7 @@ def from_comparison(
     verdicts = []
     tiny, echo = measured.get((OURS_ON_LAMBDA, "tiny")), measured.get((ECHO_HANDLER, "tiny"))
     if tiny and echo:
-        cold = ratio(tiny.cold_cpu_ms, echo.cold_cpu_ms)
+        cold = median_ratio(tiny.cold_cpu_ms, echo.cold_cpu_ms)
         verdicts.append(at_most("1", "Lambda, cold start, tiny, raw", cold, 2, "× echo, CPU"))
     bare = measured.get((BARE_HANDLER, "tiny"))
     if tiny and bare:
@@ -79,7 +75,7 @@ def from_comparison(
         verdicts.append(at_most("2", "Lambda, warm, tiny, raw", over_ms, 0.10, "CPU ms over bare"))
     server, hello = measured.get((OURS, "tiny")), measured.get((UVICORN_ECHO, "tiny"))
     if server and hello:
-        cold = ratio(server.cold_cpu_ms, hello.cold_cpu_ms)
+        cold = median_ratio(server.cold_cpu_ms, hello.cold_cpu_ms)
         verdicts.append(at_most("3", "server, cold start, tiny", cold, 1.3, "× uvicorn echo, CPU"))
     if server:
         verdicts.append(at_most("3", "server, peak memory, tiny", max(server.peak_mib), 45, "MiB", 0))
@@ -103,7 +99,7 @@ def _of_large(
         for form, limit in OVER_INFERENCE.items()
     ]
     if one is not None and one.load:
-        gain = ratio(ours.load[8].requests_per_s, one.load[8].requests_per_s)
+        gain = median_ratio(ours.load[8].requests_per_s, one.load[8].requests_per_s)
         what = f"server, {title}, 8 clients, two workers"
         verdicts.append(Verdict("7", what, "≥ 1.9 × one", f"{gain:.2f} ×", gain >= 1.9))
     return verdicts
@@ -112,7 +108,7 @@ def _of_large(
 def _over_inference(
     asked: str, limit: float, request_ms: Sequence[float], alone_ms: Sequence[float]
 ) -> Verdict:
-    times, alone = ratio(request_ms, alone_ms), statistics.median(alone_ms)
+    times, alone = median_ratio(request_ms, alone_ms), statistics.median(alone_ms)
     over_ms = statistics.median(request_ms) - alone
     measured = f"{times:.2f} × ({over_ms:.2f} ms over {alone:.2f})"
     what = f"server, {asked}"
@@ -123,7 +119,7 @@ def from_cold_starts(starts: Mapping[str, Starts]) -> list[Verdict]:
     """What `benchmarks.cold_start` measured."""
     verdicts = []
     for number, name, floor, limit in COLD_STARTS:
-        times = ratio(_cpu_ms(starts[name]), _cpu_ms(starts[floor]))
+        times = median_ratio(starts[name].cpu_ms, starts[floor].cpu_ms)
         verdicts.append(at_most(number, f"Lambda, cold start, {name}", times, limit, f"× {floor}, CPU"))
     return verdicts
 
@@ -149,7 +145,3 @@ def from_packages(packages: Iterable[Package]) -> list[Verdict]:
                 size_mb = part.zipped_bytes / 1e6
                 verdicts.append(at_most("9", what, size_mb, limit_mb, "MB"))
     return verdicts
-
-
-def _cpu_ms(starts: Starts) -> list[float]:
-    return [each.cpu_ms for each in starts.measured]
