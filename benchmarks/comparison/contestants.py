@@ -37,6 +37,7 @@ FORMS = {
 """liteship's own: where each wire form goes."""
 
 OURS, OURS_ON_LAMBDA, ONE_WORKER = "liteship", "liteship on Lambda", "liteship, one worker"
+ONE_CPU = "liteship, one CPU"
 PYTHON = str(Path(sys.executable).resolve())
 """Not the virtual environment's: it sees no packages but those that PYTHONPATH names."""
 
@@ -83,6 +84,7 @@ class Contestant(NamedTuple):
         questions: One a wire form; the first is asked at the cold start.
         framework: Whose answer is right: an environment of `references.expected`; "" for an echo.
         installed_bytes: What it needs beside Python and the model.
+        has_one_cpu: Whether it shares a single one with its client.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Contestant(NamedTuple):
     questions: tuple[Question, ...]
     framework: str
     installed_bytes: int
+    has_one_cpu: bool = False
 
 
 def contestants(model: str, *, quick: bool) -> list[Contestant]:
@@ -104,7 +107,7 @@ def contestants(model: str, *, quick: bool) -> list[Contestant]:
     quick_ones = {"fastapi", "mangum", "bare", "echo", "uvicorn-echo"}
     found = [_liteship(model, kind) for kind in (SERVER, LAMBDA)]
     if not quick:
-        found.append(_one_worker(found[0]))
+        found += [_one_worker(found[0]), found[0]._replace(name=ONE_CPU, has_one_cpu=True)]
     if model == HEAVY:
         return found
     for kind, peers in ((SERVER, PEERS), (LAMBDA, FUNCTIONS)):

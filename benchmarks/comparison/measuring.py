@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import statistics
 import sys
 import time
@@ -15,6 +17,7 @@ from benchmarks.comparison.models import HEAVY
 from benchmarks.comparison.process import start
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from benchmarks.comparison.contestants import Contestant
@@ -95,8 +98,20 @@ def measure(everyone: list[Contestant], effort: Effort, log: Path) -> dict[tuple
         for each in everyone:
             measured = Figures() if count == 0 else figures[each.name, each.model]
             print(f"round {count}/{effort.rounds} {each.model} {each.name}", file=sys.stderr)
-            _one_round(each, effort, measured, log)
+            with _cpus(1 if each.has_one_cpu else None):
+                _one_round(each, effort, measured, log)
     return figures
+
+
+@contextlib.contextmanager
+def _cpus(count: int | None) -> Iterator[None]:
+    """Leaves this process, and those it starts, so many CPUs, or all."""
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(every)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, every)
 
 
 def check(contestant: Contestant, log: Path) -> None:

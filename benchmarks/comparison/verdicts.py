@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.comparison.contestants import ONE_WORKER, OURS, OURS_ON_LAMBDA
+from benchmarks.comparison.contestants import ONE_CPU, ONE_WORKER, OURS, OURS_ON_LAMBDA
 from benchmarks.comparison.models import HEAVY
 from benchmarks.ratios import median_ratio
 
@@ -91,17 +91,19 @@ def _of_large(
     measured: Mapping[tuple[str, str], Figures], model: str, title: str, alone_ms: Sequence[float]
 ) -> list[Verdict]:
     """Of a model whose inference costs more than serving it does."""
-    ours, one = measured.get((OURS, model)), measured.get((ONE_WORKER, model))
+    ours = measured.get((OURS, model))
     if ours is None:
         return []
     verdicts = [
         _over_inference(f"{title}, {form}", limit, ours.warm_cpu_ms[form], alone_ms)
         for form, limit in OVER_INFERENCE.items()
     ]
-    if one is not None and one.load:
-        gain = median_ratio(ours.load[8].requests_per_s, one.load[8].requests_per_s)
-        what = f"server, {title}, 8 clients, two workers"
-        verdicts.append(Verdict("7", what, "≥ 1.9 × one", f"{gain:.2f} ×", gain >= 1.9))
+    for name, unit in {ONE_CPU: "CPU", ONE_WORKER: "worker"}.items():
+        one = measured.get((name, model))
+        if one is not None and one.load:
+            gain = median_ratio(ours.load[8].requests_per_s, one.load[8].requests_per_s)
+            what, target = f"server, {title}, 8 clients, two {unit}s", f"≥ 1.9 × one {unit}"
+            verdicts.append(Verdict("7", what, target, f"{gain:.2f} ×", gain >= 1.9))
     return verdicts
 
 

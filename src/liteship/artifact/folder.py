@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 import os
+import sys
 import zlib
 
 from liteship.artifact.manifest import Manifest
@@ -12,6 +13,11 @@ from liteship.errors import ArtifactError
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "model.json"
 GOLDEN_FILE = "golden.bin.zlib"
+
+_LARGE_BYTES = 1_000_000
+"""Of a content worth loading OpenSSL for: it digests five times as fast, and takes 3 ms to load."""
+
+_OWN_SHA256 = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
 
 
 class Artifact:
@@ -54,7 +60,7 @@ class Artifact:
         manifest = read_manifest(_read(manifest_path), manifest_path, manifest_sha256)
         model_path = os.path.join(folder, MODEL_FILE)
         model = _read(model_path)
-        digest = hashlib.sha256(model).hexdigest()
+        digest = _sha256(model)
         if (digest, len(model)) != (manifest.sha256, manifest.size_bytes):
             raise ArtifactError(
                 "artifact-digest",
@@ -119,7 +125,7 @@ def read_manifest(content: bytes, place: str, sha256: str = "") -> Manifest:
     Raises:
         ArtifactError: `artifact-other`, or what `Manifest.from_json` raises.
     """
-    found = hashlib.sha256(content).hexdigest() if sha256 else ""
+    found = _sha256(content) if sha256 else ""
     if found != sha256:
         raise ArtifactError(
             "artifact-other",
@@ -129,6 +135,17 @@ def read_manifest(content: bytes, place: str, sha256: str = "") -> Manifest:
             hint="put the artifact that was deployed there again, or deploy the one that is there",
         )
     return Manifest.from_json(content, place)
+
+
+def _sha256(content: bytes) -> str:
+    """In hexadecimal; as `random` does, by a module of the interpreter's own, if it has one."""
+    try:
+        module = "hashlib" if len(content) >= _LARGE_BYTES else _OWN_SHA256
+        algorithms = importlib.import_module(module)
+    except ImportError:
+        algorithms = importlib.import_module("hashlib")
+    digest: str = algorithms.sha256(content).hexdigest()
+    return digest
 
 
 def _read(path: str) -> bytes:

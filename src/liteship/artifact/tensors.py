@@ -21,9 +21,17 @@ class TensorSpec:
         shape: All dimensions, the batch dimension included; -1 for one that may change.
         scale: Real size of one step; 0.0 for a tensor that is not quantized.
         zero_point: The integer that stands for 0.0.
+
+    Attributes:
+        item_shape: The shape with every open dimension set to 1: what one request carries.
+        elements: Number of elements one request carries.
+        size_bytes: Bytes one request carries.
     """
 
-    __slots__ = ("dtype", "name", "scale", "shape", "zero_point")
+    __slots__ = (
+        *("dtype", "name", "scale", "shape", "zero_point"),
+        *("elements", "item_shape", "size_bytes"),
+    )
 
     def __init__(
         self, name: str, dtype: str, shape: Sequence[int], scale: float = 0.0, zero_point: int = 0
@@ -33,6 +41,9 @@ class TensorSpec:
         self.shape = tuple(shape)
         self.scale = scale
         self.zero_point = zero_point
+        self.item_shape = tuple(max(size, 1) for size in self.shape)
+        self.elements = math.prod(self.item_shape)
+        self.size_bytes = self.elements * ITEM_BYTES[dtype]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TensorSpec) and self.as_dict() == other.as_dict()
@@ -50,21 +61,6 @@ class TensorSpec:
     def is_quantized(self) -> bool:
         """Whether the integers stand for real numbers by scale and zero point."""
         return self.scale > 0 and self.dtype in INTEGER_RANGE
-
-    @property
-    def item_shape(self) -> tuple[int, ...]:
-        """The shape with every open dimension set to 1: what one request carries."""
-        return tuple(max(size, 1) for size in self.shape)
-
-    @property
-    def elements(self) -> int:
-        """Number of elements one request carries."""
-        return math.prod(self.item_shape)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes one request carries."""
-        return self.elements * ITEM_BYTES[self.dtype]
 
     def as_dict(self) -> dict[str, object]:
         """JSON-ready fields."""

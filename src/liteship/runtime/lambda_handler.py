@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 
 from liteship.errors import InputError
 from liteship.runtime.http import Request, Response
@@ -144,9 +144,10 @@ def _http_request(event: dict[str, Any], request_id: str) -> Request:
             hint="write the body as text into the event: JSON in a string",
         )
     try:
-        encoded = event.get("isBase64Encoded")
-        # An event is JSON, which can carry half a character; UTF-8 cannot.
-        content = base64.b64decode(body, validate=True) if encoded else body.encode(errors="replace")
+        if event.get("isBase64Encoded"):
+            content = binascii.a2b_base64(body, strict_mode=True)
+        else:
+            content = body.encode(errors="replace")  # half a character: JSON carries it, UTF-8 cannot
     except ValueError as error:
         raise InputError(
             "base64-invalid",
@@ -177,13 +178,13 @@ def _query(event: dict[str, Any]) -> str:
         return ""
     from urllib.parse import urlencode
 
-    # As above: an event can carry half a character
+    # As above: half a character
     return urlencode(parameters, doseq=True, errors="replace")
 
 
 def _http_response(response: Response) -> dict[str, object]:
     is_text = response.headers["content-type"].startswith(TEXT_TYPES)
-    body = response.body if is_text else base64.b64encode(response.body)
+    body = response.body if is_text else binascii.b2a_base64(response.body, newline=False)
     return {
         "statusCode": response.status,
         "headers": response.headers,

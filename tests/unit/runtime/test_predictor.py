@@ -197,7 +197,7 @@ def test_tensors_that_the_model_does_not_have_are_refused(artifact_folder: Path)
         ("scale", spec.scale * 2),
         ("zero_point", 0),
     ):
-        fields = {name: getattr(spec, name) for name in type(spec).__slots__} | {field: value}
+        fields: dict[str, Any] = spec.as_dict() | {field: value}
         with pytest.raises(ArtifactError) as raised:
             Predictor(with_manifest(artifact, inputs=[type(spec)(**fields)])).warm_up()
         assert raised.value.reference == "tensors-differ", field
