@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from benchmarks import cold_start
 from benchmarks.comparison import verdicts
-from benchmarks.comparison.contestants import contestants
+from benchmarks.comparison.contestants import OURS, contestants
 from benchmarks.comparison.inference import inference_ms, pixels_ms
 from benchmarks.comparison.measuring import FULL, QUICK, measure
 from benchmarks.comparison.models import BUILD, HEAVY, MODELS, ROOT, make_models
+from benchmarks.comparison.overload import overload
 from benchmarks.comparison.report import machine, write
 from benchmarks.comparison.summary import RESULTS, quote
 
@@ -63,8 +64,11 @@ def main() -> None:
         names = [name for _, name, _, _ in verdicts.COLD_STARTS]
         reached += verdicts.from_cold_starts(cold_start.measure(effort.rounds, names))
         reached += verdicts.from_pixels(pixels_ms())
+        (ours,) = (each for each in everyone if (each.name, each.model) == (OURS, "mobilenet"))
+        overloads = [overload(ours, BUILD / "server.log") for _ in range(effort.rounds)]
+        reached.append(verdicts.from_overload(overloads))
         packages = [package_zip(load_function(name, ROOT)) for name in ("wine", "digits")]
-        reached += verdicts.from_packages(packages)
+        reached += verdicts.from_packages(packages) + verdicts.from_litert(packages[0].parts[0])
     reached.sort(key=lambda each: int(each.number))
     results = RESULTS if is_whole else BUILD / "results"
     machines = {"before": before, "after": machine()}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Measured = Mapping[tuple[str, str], Figures]
 
 HELD_ELSEWHERE = """Batches (8) and LiteRT's options (11) are chosen for each artifact by
-measurement: `liteship bench`. Modules (10), opened files and the sizes of layers and image (9) are held
+measurement: `liteship bench`. Modules (10), opened files and the size of the image (9) are held
 by tests: docs/performance.md."""
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),

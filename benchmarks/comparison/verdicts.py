@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.contestants import ONE_CPU, ONE_WORKER, OURS, OURS_ON_LAMBDA
 from benchmarks.comparison.models import HEAVY
+from benchmarks.comparison.overload import CALLERS, QUEUE, WORKERS
 from benchmarks.ratios import median_ratio
 
 if TYPE_CHECKING:
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
 
     from benchmarks.cold_start import Starts
     from benchmarks.comparison.measuring import Figures
+    from benchmarks.comparison.overload import Overload
 
-    from liteship.packaging.package import Package
+    from liteship.packaging.package import Package, Part
 
 ECHO_HANDLER, BARE_HANDLER, UVICORN_ECHO = "echo handler", "bare handler", "uvicorn echo"
 
@@ -33,6 +36,12 @@ OVER_INFERENCE = {"V2 binary": 1.10, "raw": 1.10, "JPEG": 1.15, "V2 JSON": 1.5}
 
 PART_MB = {("wine", "function"): 5, ("digits", "function"): 9, ("digits", "web"): 10}
 """Most MB of a zip file, by function and part."""
+
+LITERT_MB, LITERT_ZIPPED_MB = 8.1, 3.3
+
+OVERLOADED = 2
+"""How often the time that a full queue takes the 99th percentile may be: the refused come back in
+swarms. Were all let in, it would be three times the time."""
 
 
 class Verdict(NamedTuple):
@@ -136,6 +145,18 @@ def from_pixels(pixels: Mapping[str, Sequence[float]]) -> list[Verdict]:
     return verdicts
 
 
+def from_overload(rounds: Sequence[Overload]) -> Verdict:
+    """Whether the queue's limit bounds the latency of what is answered."""
+    times = median_ratio([each.p99_ms for each in rounds], [each.full_ms for each in rounds])
+    p99_ms, refused = (
+        statistics.median(getattr(each, name) for each in rounds) for name in ("p99_ms", "refused")
+    )
+    what = f"server, MobileNetV2, {CALLERS} callers, p99"
+    target = f"≤ {OVERLOADED} × the time of {WORKERS + QUEUE}, which find room"
+    measured = f"{times:.2f} × ({p99_ms:.0f} ms; {refused:.0%} refused)"
+    return Verdict("7", what, target, measured, times <= OVERLOADED)
+
+
 def from_packages(packages: Iterable[Package]) -> list[Verdict]:
     """The sizes of what is shipped."""
     verdicts = []
@@ -147,3 +168,15 @@ def from_packages(packages: Iterable[Package]) -> list[Verdict]:
                 size_mb = part.zipped_bytes / 1e6
                 verdicts.append(at_most("9", what, size_mb, limit_mb, "MB"))
     return verdicts
+
+
+def from_litert(function: Part) -> list[Verdict]:
+    """What LiteRT takes of a zip function."""
+    (unpacked,) = (each.unzipped_bytes for each in function.contents if each.name == "litert")
+    with zipfile.ZipFile(function.path) as archive:
+        files = archive.infolist()
+    zipped = sum(each.compress_size for each in files if each.filename.startswith("ai_edge_litert"))
+    return [
+        at_most("9", "LiteRT, unpacked", unpacked / 1e6, LITERT_MB, "MB"),
+        at_most("9", "LiteRT, zipped", zipped / 1e6, LITERT_ZIPPED_MB, "MB"),
+    ]
