@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from benchmarks import cold_start
 from benchmarks.comparison import verdicts
 from benchmarks.comparison.contestants import OURS, contestants
-from benchmarks.comparison.inference import inference_ms, pixels_ms
+from benchmarks.comparison.inference import pixels_ms
 from benchmarks.comparison.measuring import FULL, QUICK, measure
 from benchmarks.comparison.models import BUILD, HEAVY, MODELS, ROOT, make_models
 from benchmarks.comparison.overload import overload
@@ -43,22 +43,14 @@ def main() -> None:
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else FULL
     before = machine()
-    folders = make_models(MODELS if arguments.quick else (*MODELS, HEAVY))
     everyone: list[Contestant] = []
-    for model in folders:
+    for model in make_models(MODELS if arguments.quick else (*MODELS, HEAVY)):
         everyone += contestants(model, quick=arguments.quick)
     if arguments.only is not None:
         kept = ("liteship", *arguments.only)
         everyone = [each for each in everyone if each.name.startswith(kept)]
-    alone_ms = {
-        model: [
-            inference_ms(folder / "model" / "model.tflite", effort.requests[model])
-            for _ in range(effort.rounds)
-        ]
-        for model, folder in folders.items()
-    }
-    measured = measure(everyone, effort, BUILD / "server.log")
-    reached = verdicts.from_comparison(measured, alone_ms)
+    measured, alone = measure(everyone, effort, BUILD / "server.log")
+    reached = verdicts.from_comparison(measured, alone)
     is_whole = not arguments.quick and arguments.only is None
     if is_whole:
         names = [name for _, name, _, _ in verdicts.COLD_STARTS]
@@ -72,7 +64,7 @@ def main() -> None:
     reached.sort(key=lambda each: int(each.number))
     results = RESULTS if is_whole else BUILD / "results"
     machines = {"before": before, "after": machine()}
-    print(write(results, everyone, measured, alone_ms, reached, machines))
+    print(write(results, everyone, measured, alone, reached, machines))
     if is_whole:
         quote()
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.checks import compare_all
 from benchmarks.comparison.client import Connection, hammer
-from benchmarks.comparison.contestants import CLIENTS, SERVER
-from benchmarks.comparison.models import HEAVY
+from benchmarks.comparison.contestants import CLIENTS, OURS, SERVER
+from benchmarks.comparison.inference import Alone, infer_alone
+from benchmarks.comparison.models import HEAVY, function_folder
 from benchmarks.comparison.process import start
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ class Figures:
     peak_mib: list[float] = field(default_factory=list)
 
 
-def measure(everyone: list[Contestant], effort: Effort, log: Path) -> dict[tuple[str, str], Figures]:
-    """Figures of each contestant, by name and model.
+def measure(
+    everyone: list[Contestant], effort: Effort, log: Path
+) -> tuple[dict[tuple[str, str], Figures], dict[str, list[Alone]]]:
+    """Figures of each contestant, by name and model; and of each model's inference alone.
 
     Args:
         everyone: Whom to measure.
@@ -92,6 +95,7 @@ def measure(everyone: list[Contestant], effort: Effort, log: Path) -> dict[tuple
         SystemExit: One does not answer.
     """
     figures = {(each.name, each.model): Figures() for each in everyone}
+    alone: dict[str, list[Alone]] = {each.model: [] for each in everyone}
     for each in everyone:
         check(each, log)
     for count in range(effort.rounds + 1):
@@ -100,7 +104,10 @@ def measure(everyone: list[Contestant], effort: Effort, log: Path) -> dict[tuple
             print(f"round {count}/{effort.rounds} {each.model} {each.name}", file=sys.stderr)
             with _cpus(1 if each.has_one_cpu else None):
                 _one_round(each, effort, measured, log)
-    return figures
+            if each.name == OURS and count > 0:
+                model = function_folder(each.model) / "model" / "model.tflite"
+                alone[each.model].append(infer_alone(model, effort.requests[each.model]))
+    return figures, alone
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.comparison.contestants import Contestant
+    from benchmarks.comparison.inference import Alone
     from benchmarks.comparison.measuring import Figures
     from benchmarks.comparison.verdicts import Verdict
 
@@ -57,7 +58,7 @@ def write(
     folder: Path,
     everyone: Sequence[Contestant],
     measured: Measured,
-    inference_ms: Mapping[str, list[float]],
+    alone: Mapping[str, Sequence[Alone]],
     verdicts: Sequence[Verdict],
     machines: Mapping[str, dict[str, Any]],
 ) -> str:
@@ -67,14 +68,16 @@ def write(
         folder: Where to; made where it is missing.
         everyone: Who was measured.
         measured: What came of it.
-        inference_ms: CPU ms of one inference alone, by model, one value a round.
+        alone: Inference without a server, by model, one value a round.
         verdicts: The targets, and what was reached.
         machines: `machine()` before and after.
     """
     folder.mkdir(parents=True, exist_ok=True)
     raw = {
         "machine": machines,
-        "inference_cpu_ms": inference_ms,
+        "inference_alone": {
+            model: [each._asdict() for each in found] for model, found in alone.items()
+        },
         "figures": [
             {
                 "name": each.name,
@@ -88,7 +91,7 @@ def write(
         "verdicts": [each._asdict() for each in verdicts],
     }
     (folder / "comparison.json").write_text(json.dumps(raw, indent=1) + "\n")
-    parts = [_introduction(machines, inference_ms), _verdict_table(verdicts)]
+    parts = [_introduction(machines, alone), _verdict_table(verdicts)]
     models = list(dict.fromkeys(each.model for each in everyone))
     for model in models:
         contestants = [each for each in everyone if each.model == model]
@@ -106,11 +109,14 @@ def middle(values: Sequence[float]) -> float:
 
 
 def _introduction(
-    machines: Mapping[str, dict[str, Any]], inference_ms: Mapping[str, list[float]]
+    machines: Mapping[str, dict[str, Any]], inference: Mapping[str, Sequence[Alone]]
 ) -> str:
     after, before = machines["after"], machines["before"]
     vectors = ", ".join(after["vector_instructions"]) or "no vector instructions known"
-    alone = "; ".join(f"{model} {middle(each):.3f} ms" for model, each in inference_ms.items())
+    alone = "; ".join(
+        f"{model} {middle([each.cpu_ms for each in found]):.3f} ms"
+        for model, found in inference.items()
+    )
     return (
         "# Comparison\n\nMedians, the least of all rounds in parentheses; CPU time is that of all "
         f"processes of a server.\n{after['architecture']}, {after['cpus']} CPUs ({vectors}), "

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from benchmarks.cold_start import Starts
+    from benchmarks.comparison.inference import Alone
     from benchmarks.comparison.measuring import Figures
     from benchmarks.comparison.overload import Overload
 
@@ -69,7 +70,7 @@ def at_most(number: str, what: str, value: float, limit: float, unit: str, digit
 
 
 def from_comparison(
-    measured: Mapping[tuple[str, str], Figures], inference_ms: Mapping[str, list[float]]
+    measured: Mapping[tuple[str, str], Figures], alone: Mapping[str, Sequence[Alone]]
 ) -> list[Verdict]:
     """Those that the comparison itself gives, as far as their contestants took part."""
     verdicts = []
@@ -92,19 +93,19 @@ def from_comparison(
             request_ms = statistics.median(server.warm_cpu_ms[form])
             verdicts.append(at_most("4", f"server, tiny, {form}", request_ms, limit_ms, "CPU ms"))
     for model, title in LARGE.items():
-        verdicts += _of_large(measured, model, title, inference_ms.get(model, []))
+        verdicts += _of_large(measured, model, title, alone.get(model, []))
     return verdicts
 
 
 def _of_large(
-    measured: Mapping[tuple[str, str], Figures], model: str, title: str, alone_ms: Sequence[float]
+    measured: Mapping[tuple[str, str], Figures], model: str, title: str, alone: Sequence[Alone]
 ) -> list[Verdict]:
     """Of a model whose inference costs more than serving it does."""
     ours = measured.get((OURS, model))
     if ours is None:
         return []
     verdicts = [
-        _over_inference(f"{title}, {form}", limit, ours.warm_cpu_ms[form], alone_ms)
+        _over_inference(f"{title}, {form}", limit, ours.warm_cpu_ms[form], alone)
         for form, limit in OVER_INFERENCE.items()
     ]
     for name, unit in {ONE_CPU: "CPU", ONE_WORKER: "worker"}.items():
@@ -112,16 +113,19 @@ def _of_large(
         if one is not None and one.load:
             gain = median_ratio(ours.load[8].requests_per_s, one.load[8].requests_per_s)
             what, target = f"server, {title}, 8 clients, two {unit}s", f"≥ 1.9 × one {unit}"
-            verdicts.append(Verdict("7", what, target, f"{gain:.2f} ×", gain >= 1.9))
+            without = statistics.median(each.gain for each in alone)
+            said = f"{gain:.2f} × (inference alone {without:.2f})"
+            verdicts.append(Verdict("7", what, target, said, gain >= 1.9))
     return verdicts
 
 
 def _over_inference(
-    asked: str, limit: float, request_ms: Sequence[float], alone_ms: Sequence[float]
+    asked: str, limit: float, request_ms: Sequence[float], alone: Sequence[Alone]
 ) -> Verdict:
-    times, alone = median_ratio(request_ms, alone_ms), statistics.median(alone_ms)
-    over_ms = statistics.median(request_ms) - alone
-    measured = f"{times:.2f} × ({over_ms:.2f} ms over {alone:.2f})"
+    inference_ms = [each.cpu_ms for each in alone]
+    times, alone_ms = median_ratio(request_ms, inference_ms), statistics.median(inference_ms)
+    over_ms = statistics.median(request_ms) - alone_ms
+    measured = f"{times:.2f} × ({over_ms:.2f} ms over {alone_ms:.2f})"
     what = f"server, {asked}"
     return Verdict("5", what, f"≤ {limit:g} × inference, CPU", measured, times <= limit)
 
