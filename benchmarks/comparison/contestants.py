@@ -38,6 +38,9 @@ FORMS = {
 
 OURS, OURS_ON_LAMBDA, ONE_WORKER = "liteship", "liteship on Lambda", "liteship, one worker"
 ONE_CPU = "liteship, one CPU"
+FOR_ITSELF = {ONE_WORKER, ONE_CPU}
+"""What liteship is compared with, and nobody else."""
+
 PYTHON = str(Path(sys.executable).resolve())
 """Not the virtual environment's: it sees no packages but those that PYTHONPATH names."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from benchmarks.comparison.contestants import CLIENTS, FORMS
+from benchmarks.comparison.contestants import CLIENTS, FOR_ITSELF, FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -196,7 +196,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plot_all(folder: Path, everyone: Sequence[Contestant], measured: Measured) -> None:
-    tiny = [(each, measured[each.name, each.model]) for each in everyone if each.model == "tiny"]
+    tiny = [
+        (each, measured[each.name, each.model])
+        for each in everyone
+        if each.model == "tiny" and each.name not in FOR_ITSELF
+    ]
     warm = [(each, min(map(middle, of.warm_cpu_ms.values()), default=0.0)) for each, of in tiny]
     plots: dict[str, tuple[str, list[tuple[Contestant, float]]]] = {
         "cold_start": ("Cold start, CPU ms", [(each, middle(of.cold_cpu_ms)) for each, of in tiny]),

@@ -10,7 +10,7 @@ import re
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.comparison.contestants import ONE_CPU, ONE_WORKER
+from benchmarks.comparison.contestants import FOR_ITSELF
 from benchmarks.comparison.models import ROOT
 from benchmarks.comparison.report import table
 
@@ -54,11 +54,7 @@ def quote() -> None:
 
 def summary(figures: Sequence[Mapping[str, Any]]) -> str:
     """One row a contestant: medians, of the tiny model where no other is named."""
-    names = [
-        name
-        for name in dict.fromkeys(each["name"] for each in figures)
-        if name not in {ONE_CPU, ONE_WORKER}
-    ]
+    names = dict.fromkeys(each["name"] for each in figures if each["name"] not in FOR_ITSELF)
     rows = []
     for name in names:
         tiny, large = (
