@@ -129,7 +129,7 @@ def check(contestant: Contestant, log: Path) -> None:
         SystemExit: It refuses, or does not answer.
     """
     with start(contestant.command, log) as running:
-        _first_answer(contestant, running)
+        first_answer(contestant, running)
         for question in contestant.questions:
             answers = []
             for request in question.requests:
@@ -146,7 +146,7 @@ def check(contestant: Contestant, log: Path) -> None:
 
 def _one_round(contestant: Contestant, effort: Effort, figures: Figures, log: Path) -> None:
     with start(contestant.command, log) as running:
-        cold_ms, cold_cpu_ms = _first_answer(contestant, running)
+        cold_ms, cold_cpu_ms = first_answer(contestant, running)
         figures.cold_ms.append(cold_ms)
         figures.cold_cpu_ms.append(cold_cpu_ms)
         requests = effort.requests[contestant.model]
@@ -175,7 +175,7 @@ def _load(
     load.p99_ms.append(statistics.quantiles(latencies_ms, n=100)[98])
 
 
-def _first_answer(contestant: Contestant, running: Running) -> tuple[float, float]:
+def first_answer(contestant: Contestant, running: Running) -> tuple[float, float]:
     """Asks until there is an answer: milliseconds since the spawn, and CPU milliseconds.
 
     A server that is not ready may refuse, or answer an error; what it answers first must be right.

@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.client import Connection, hammer
+from benchmarks.comparison.measuring import first_answer
 from benchmarks.comparison.process import start
 
 if TYPE_CHECKING:
@@ -46,18 +47,14 @@ def overload(contestant: Contestant, log: Path) -> Overload:
         log: Where it writes to.
 
     Raises:
-        SystemExit: It answers something else than a result or a refusal.
+        SystemExit: It does not start, or answers something else than a result or a refusal.
     """
     variables = {"LITESHIP_WORKERS": str(WORKERS), "LITESHIP_QUEUE": str(QUEUE)}
     environment = {**contestant.command.environment, **variables}
     request = contestant.questions[0].requests[0]
     with start(contestant.command._replace(environment=environment), log) as running:
-        while True:
-            try:
-                hammer(running.port, request, 1, 20)
-                break
-            except OSError:
-                time.sleep(PAUSE_S)
+        first_answer(contestant, running)
+        hammer(running.port, request, 1, 20)
         start_s = time.perf_counter()
         latencies_ms, refused = _ask(running.port, request)
         rate = len(latencies_ms) / (time.perf_counter() - start_s)

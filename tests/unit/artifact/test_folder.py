@@ -53,6 +53,18 @@ def test_the_digest_is_that_of_the_model(artifact_folder: Path) -> None:
     assert [len(each) for each in artifact.golden_inputs] == [GOLDEN_BYTES]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("_LARGE_BYTES", 0), ("_LARGE_BYTES", 10**9), ("_OWN_SHA256", "no_such_module")]
+)
+def test_whoever_digests_finds_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    monkeypatch.setattr(f"liteship.artifact.folder.{name}", value)
+    model = Artifact.load(folder).model
+    (folder / "model.tflite").write_bytes(model[:-1] + bytes([model[-1] ^ 1]))
+    assert refusal(folder).reference == "artifact-digest"
+
+
 def test_a_digest_of_the_manifest_pins_the_artifact(folder: Path) -> None:
     manifest = folder / "model.json"
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
