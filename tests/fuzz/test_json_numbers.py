@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -251,6 +252,13 @@ def outcome(decode: Callable[[bytes, Manifest], Any], body: bytes, manifest: Man
 @given(good_requests() | odd_requests())
 @example((MANIFESTS[0], b'{"inputs": [' + b"[1]," * COUNT + b"2[]]}"))
 @example((MANIFESTS[0], b'{"inputs": [' + b"1," * (2 * COUNT) + b"]}"))
+@example((MANIFESTS[2], b'{"inputs": [3.4028235e38' + b",-1" * (COUNT - 1) + b"]}"))
+@example(
+    (
+        MANIFESTS[0],
+        b'{"inputs": [[' + b"1.5," * (COUNT // 2) + b"],1.5,[" + b"1.5," * (COUNT // 2) + b"]]}",
+    )
+)
 def test_all_ways_agree(request: tuple[Manifest, bytes]) -> None:
     manifest, body = request
     for decode in (native, open_inference, tf_serving):
@@ -261,3 +269,46 @@ def test_all_ways_agree(request: tuple[Manifest, bytes]) -> None:
             assert outcome(decode, body, manifest) == expected
         with patch.object(json_numbers, "_PIECE_BYTES", 100):
             assert outcome(decode, body, manifest) == expected
+
+
+OF_FLOAT64 = manifest_of(TensorSpec("data", "float64", [-1, 1]))
+TOKENS = re.compile(r"[-\d.]+|.")
+"""Of dense lists: numbers, brackets, commas."""
+
+
+@st.composite
+def moved_numbers(draw: st.DrawFn) -> str:
+    """Small nested lists, of which a few tokens stand elsewhere, or are gone."""
+    shape = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+    text = "1"
+    for size in shape:
+        text = f"[{','.join([text] * size)}]"
+    tokens = TOKENS.findall(text)
+    for _ in range(draw(st.integers(0, 3))):
+        wanted = draw(st.sampled_from(("1", "1", "1", "[", "]", ",")))
+        places = [place for place, token in enumerate(tokens) if token == wanted]
+        is_gone = draw(st.booleans())
+        if is_gone and places:
+            del tokens[draw(st.sampled_from(places))]
+        tokens.insert(
+            draw(st.integers(0, len(tokens))), draw(st.sampled_from(("2.5", "2", wanted, " ")))
+        )
+    return "".join(tokens)
+
+
+@fuzz(0.25)
+@given(moved_numbers())
+@example("[[1,]2]")
+@example("[2[],[1]]")
+def test_no_number_passes_outside_of_its_list(text: str) -> None:
+    body = f'{{"data": {text}}}'.encode()
+    with patch.object(json_numbers, "LEAST_BYTES", 1):
+        packed: Any = json_numbers.parse_long(body, {"data"}, OF_FLOAT64)
+    if packed is None or isinstance(packed["data"], list):
+        return
+    numbers: Any = json.loads(text)
+    for size in packed["data"].shape[:-1]:
+        assert len(numbers) % size == 0
+        numbers = [number for each in numbers for number in each]
+    assert numbers == [*packed["data"].numbers]
+    assert len(numbers) == math.prod(packed["data"].shape)

@@ -7,7 +7,7 @@ import math
 from array import array
 
 from liteship.errors import InputError, PayloadTooLargeError
-from liteship.quantization import FLOAT32_MAX, TYPECODES, are_finite, quantize
+from liteship.quantization import GREATEST_REAL, TYPECODES, are_finite, quantize
 from liteship.runtime.codecs import PackedNumbers, each_item, require_batch_size
 
 TYPE_CHECKING = False
@@ -260,7 +260,7 @@ def encode_floats(floats: array[float], spec: TensorSpec) -> bytes:
 def _own_numbers(numbers: Sequence[float], spec: TensorSpec) -> Sequence[float]:
     """Numbers for a tensor of whole ones, of booleans or of float64, if they may be in one."""
     if not isinstance(numbers, array):
-        greatest = math.inf if spec.dtype == "float64" else FLOAT32_MAX
+        greatest = math.inf if spec.dtype == "float64" else GREATEST_REAL
         if not all(map(math.isfinite, numbers)) or max(map(abs, numbers)) > greatest:
             _refuse_constant("a number beyond the range of its dtype")
     if spec.dtype == "bool" and not all(number in {0, 1} for number in numbers):
