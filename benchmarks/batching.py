@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
-import time
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.comparison.client import Connection, hammer, request_bytes
+from benchmarks.comparison.client import hammer, request_bytes
+from benchmarks.comparison.measuring import measure_requests, p99
 from benchmarks.comparison.models import APP
 from benchmarks.comparison.process import Command, Running, start
 from benchmarks.xnnpack import models
@@ -65,15 +65,7 @@ def _start(folder: Path, settings: str, variables: dict[str, str]) -> Iterator[R
     arguments = (sys.executable, "-m", "liteship.runtime")
     command = Command(arguments, folder, {"LITESHIP_QUEUE": "64", **variables})
     with start(command, folder / f"{settings}.log") as running:
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                Connection(running.port).close()
-                break
-            except OSError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
+        running.wait(PATIENCE_S)
         yield running
 
 
@@ -94,15 +86,9 @@ def _print_rows(name: str, servers: dict[str, Running], body: bytes) -> None:
 
 def _round(server: Running, request: bytes, callers: int) -> tuple[float, ...]:
     """CPU ms a request, requests a second, and the latency's median and 99th percentile in ms."""
-    start_s = time.perf_counter()
-    hammer(server.port, request, callers, WARM_UP)
-    count = max(int(WARM_UP * SECONDS / (time.perf_counter() - start_s)), WARM_UP)
-    cpu_ms, start_s = server.cpu_ms(), time.perf_counter()
-    answered_ms = hammer(server.port, request, callers, count)
-    elapsed_s = time.perf_counter() - start_s
-    cpu_ms = (server.cpu_ms() - cpu_ms) / count
-    late = quantiles(answered_ms, n=100)[98]
-    return cpu_ms, count / elapsed_s, median(answered_ms), late
+    rate = measure_requests(server, request, callers, WARM_UP).requests_per_s
+    cost = measure_requests(server, request, callers, max(int(rate * SECONDS), WARM_UP))
+    return cost.cpu_ms, cost.requests_per_s, median(cost.latencies_ms), p99(cost.latencies_ms)
 
 
 if __name__ == "__main__":

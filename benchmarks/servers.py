@@ -13,7 +13,6 @@ and h2 into an environment of their own, and run this with its Python.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import json
 import socket
@@ -25,13 +24,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.comparison.client import Connection, request_bytes
 from benchmarks.comparison.process import Command, start
-
-if TYPE_CHECKING:
-    from benchmarks.comparison.process import Running
 
 ROOT = Path(__file__).parents[1]
 WINE = ROOT / "functions" / "wine"
@@ -176,7 +172,7 @@ def measure(candidate: Candidate, requests: int) -> Cost:
     command = Command((sys.executable, "-c", program, "{port}"), WINE, variables)
     with tempfile.NamedTemporaryFile() as log, start(command, Path(log.name)) as running:
         port = running.port
-        wait(running)
+        running.wait(PATIENCE_S)
         ask(port, "raw", 1, candidate.echoes)
         first_answer_ms = (time.perf_counter() - running.started_s) * 1e3
         first_cpu_ms = running.cpu_ms()
@@ -189,17 +185,6 @@ def measure(candidate: Candidate, requests: int) -> Cost:
                 list(pool.map(lambda each: ask(*each), asked))
             request_cpu_ms[form] = (running.cpu_ms() - before_ms) / requests
     return Cost(first_answer_ms, first_cpu_ms, request_cpu_ms)
-
-
-def wait(running: Running) -> None:
-    """Returns as soon as the server listens."""
-    deadline = time.monotonic() + PATIENCE_S
-    while running.process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", running.port), PATIENCE_S).close()
-            return
-        time.sleep(0.002)
-    raise running.fail("it did not start")
 
 
 def ask_http1(port: int, form: str, requests: int, echoes: bool) -> None:

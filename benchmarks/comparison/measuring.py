@@ -15,7 +15,7 @@ from benchmarks.comparison.client import Connection, hammer
 from benchmarks.comparison.contestants import CLIENTS, OURS, SERVER
 from benchmarks.comparison.inference import Alone, infer_alone
 from benchmarks.comparison.models import HEAVY, function_folder
-from benchmarks.comparison.process import start
+from benchmarks.comparison.process import RETRY_S, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from benchmarks.comparison.process import Running
 
 START_TIMEOUT_S = 120.0
-RETRY_S = 0.002
 
 
 class Effort(NamedTuple):
@@ -48,6 +47,25 @@ FULL = Effort(
     {"tiny": 1600, "mobilenet": 160, HEAVY: 96},
 )
 QUICK = Effort(3, {"tiny": 200, "mobilenet": 20}, {"tiny": 0, "mobilenet": 0})
+
+
+class Cost(NamedTuple):
+    """Of requests to one server.
+
+    Args:
+        cpu_ms: CPU milliseconds of one.
+        requests_per_s: Answered.
+        latencies_ms: Of each.
+    """
+
+    cpu_ms: float
+    requests_per_s: float
+    latencies_ms: list[float]
+
+
+def p99(latencies_ms: list[float]) -> float:
+    """The 99th percentile."""
+    return statistics.quantiles(latencies_ms, n=100)[98]
 
 
 @dataclass
@@ -152,27 +170,26 @@ def _one_round(contestant: Contestant, effort: Effort, figures: Figures, log: Pa
         requests = effort.requests[contestant.model]
         for question in contestant.questions:
             hammer(running.port, question.requests[0], 1, max(requests // 10, 3))
-            before_ms = running.cpu_ms()
-            latencies_ms = hammer(running.port, question.requests[0], 1, requests)
-            cpu_ms = (running.cpu_ms() - before_ms) / requests
-            figures.warm_cpu_ms.setdefault(question.form, []).append(cpu_ms)
-            figures.warm_ms.setdefault(question.form, []).append(statistics.median(latencies_ms))
+            cost = measure_requests(running, question.requests[0], 1, requests)
+            figures.warm_cpu_ms.setdefault(question.form, []).append(cost.cpu_ms)
+            figures.warm_ms.setdefault(question.form, []).append(statistics.median(cost.latencies_ms))
         if contestant.kind == SERVER and effort.under_load[contestant.model]:
             for clients in CLIENTS:
-                _load(contestant, running, clients, effort, figures)
+                load = figures.load.setdefault(clients, Load())
+                count = effort.under_load[contestant.model]
+                cost = measure_requests(running, contestant.questions[0].requests[0], clients, count)
+                load.requests_per_s.append(cost.requests_per_s)
+                load.cpu_ms.append(cost.cpu_ms)
+                load.p99_ms.append(p99(cost.latencies_ms))
         figures.peak_mib.append(running.peak_mib())
 
 
-def _load(
-    contestant: Contestant, running: Running, clients: int, effort: Effort, figures: Figures
-) -> None:
-    requests = effort.under_load[contestant.model]
-    load = figures.load.setdefault(clients, Load())
+def measure_requests(running: Running, request: bytes, clients: int, count: int) -> Cost:
+    """Asks the same so often, by so many clients at once."""
     before_ms, start_s = running.cpu_ms(), time.perf_counter()
-    latencies_ms = hammer(running.port, contestant.questions[0].requests[0], clients, requests)
-    load.requests_per_s.append(requests / (time.perf_counter() - start_s))
-    load.cpu_ms.append((running.cpu_ms() - before_ms) / requests)
-    load.p99_ms.append(statistics.quantiles(latencies_ms, n=100)[98])
+    latencies_ms = hammer(running.port, request, clients, count)
+    elapsed_s = time.perf_counter() - start_s
+    return Cost((running.cpu_ms() - before_ms) / count, count / elapsed_s, latencies_ms)
 
 
 def first_answer(contestant: Contestant, running: Running) -> tuple[float, float]:

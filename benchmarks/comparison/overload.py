@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import selectors
-import statistics
 import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.client import Connection, hammer
-from benchmarks.comparison.measuring import first_answer
+from benchmarks.comparison.measuring import first_answer, p99
 from benchmarks.comparison.process import start
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 CALLERS = 64
 WORKERS, QUEUE = 2, 20
+PLACES = WORKERS + QUEUE
 PAUSE_S = 0.1
 """How long a caller who was refused waits before it asks again."""
 
@@ -57,9 +57,10 @@ def overload(contestant: Contestant, log: Path) -> Overload:
         hammer(running.port, request, 1, 20)
         start_s = time.perf_counter()
         latencies_ms, refused = _ask(running.port, request)
-        rate = len(latencies_ms) / (time.perf_counter() - start_s)
-    p99_ms = statistics.quantiles(latencies_ms, n=100)[98]
-    return Overload(p99_ms, (WORKERS + QUEUE) / rate * 1e3, refused / (refused + REQUESTS))
+        elapsed_ms = (time.perf_counter() - start_s) * 1e3
+    answered = len(latencies_ms)
+    full_ms = PLACES * elapsed_ms / answered
+    return Overload(p99(latencies_ms), full_ms, refused / (refused + answered))
 
 
 def _ask(port: int, request: bytes) -> tuple[list[float], int]:

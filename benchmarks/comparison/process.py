@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +18,9 @@ FIRST_PORT = 12_000
 """Below the ephemeral ports, of which a client that waits for a server may connect to itself."""
 
 PORTS = 8_000
+RETRY_S = 0.002
+"""Until the next question whether a server listens."""
+
 _CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _ports = iter(range(FIRST_PORT + os.getpid() % PORTS, FIRST_PORT + 2 * PORTS))
 
@@ -61,6 +65,21 @@ class Running:
     def peak_mib(self) -> float:
         """Most memory that was resident, summed over the family that lives now."""
         return sum(_peak_kib(pid) for pid in family(self.process.pid)) / 1024
+
+    def wait(self, patience_s: float) -> None:
+        """Returns as soon as it listens.
+
+        Raises:
+            SystemExit: It ended, or does not within so many seconds.
+        """
+        while self.process.poll() is None and time.perf_counter() - self.started_s < patience_s:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), patience_s).close()
+            except OSError:
+                time.sleep(RETRY_S)
+            else:
+                return
+        raise self.fail("it did not start")
 
     def fail(self, why: str) -> SystemExit:
         """What ends the program, with the end of the server's log."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.comparison.contestants import ONE_CPU, ONE_WORKER, OURS, OURS_ON_LAMBDA
 from benchmarks.comparison.models import HEAVY
-from benchmarks.comparison.overload import CALLERS, QUEUE, WORKERS
+from benchmarks.comparison.overload import CALLERS, PLACES
 from benchmarks.ratios import median_ratio
 
 if TYPE_CHECKING:
@@ -152,11 +152,10 @@ def from_pixels(pixels: Mapping[str, Sequence[float]]) -> list[Verdict]:
 def from_overload(rounds: Sequence[Overload]) -> Verdict:
     """Whether the queue's limit bounds the latency of what is answered."""
     times = median_ratio([each.p99_ms for each in rounds], [each.full_ms for each in rounds])
-    p99_ms, refused = (
-        statistics.median(getattr(each, name) for each in rounds) for name in ("p99_ms", "refused")
-    )
+    p99_ms = statistics.median(each.p99_ms for each in rounds)
+    refused = statistics.median(each.refused for each in rounds)
     what = f"server, MobileNetV2, {CALLERS} callers, p99"
-    target = f"≤ {OVERLOADED} × the time of {WORKERS + QUEUE}, which find room"
+    target = f"≤ {OVERLOADED} × the time of {PLACES}, which find room"
     measured = f"{times:.2f} × ({p99_ms:.0f} ms; {refused:.0%} refused)"
     return Verdict("7", what, target, measured, times <= OVERLOADED)
 

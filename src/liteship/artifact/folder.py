@@ -60,7 +60,7 @@ class Artifact:
         manifest = read_manifest(_read(manifest_path), manifest_path, manifest_sha256)
         model_path = os.path.join(folder, MODEL_FILE)
         model = _read(model_path)
-        digest = _sha256(model)
+        digest = sha256_hex(model)
         if (digest, len(model)) != (manifest.sha256, manifest.size_bytes):
             raise ArtifactError(
                 "artifact-digest",
@@ -125,7 +125,7 @@ def read_manifest(content: bytes, place: str, sha256: str = "") -> Manifest:
     Raises:
         ArtifactError: `artifact-other`, or what `Manifest.from_json` raises.
     """
-    found = _sha256(content) if sha256 else ""
+    found = sha256_hex(content) if sha256 else ""
     if found != sha256:
         raise ArtifactError(
             "artifact-other",
@@ -137,8 +137,8 @@ def read_manifest(content: bytes, place: str, sha256: str = "") -> Manifest:
     return Manifest.from_json(content, place)
 
 
-def _sha256(content: bytes) -> str:
-    """In hexadecimal; as `random` does, by a module of the interpreter's own, if it has one."""
+def sha256_hex(content: bytes) -> str:
+    """SHA-256 in hexadecimal; of little content without OpenSSL, as the standard library's `random`."""
     try:
         module = "hashlib" if len(content) >= _LARGE_BYTES else _OWN_SHA256
         algorithms = importlib.import_module(module)

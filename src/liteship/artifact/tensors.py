@@ -29,8 +29,14 @@ class TensorSpec:
     """
 
     __slots__ = (
-        *("dtype", "name", "scale", "shape", "zero_point"),
-        *("elements", "item_shape", "size_bytes"),
+        "dtype",
+        "elements",
+        "item_shape",
+        "name",
+        "scale",
+        "shape",
+        "size_bytes",
+        "zero_point",
     )
 
     def __init__(
@@ -61,6 +67,11 @@ class TensorSpec:
     def is_quantized(self) -> bool:
         """Whether the integers stand for real numbers by scale and zero point."""
         return self.scale > 0 and self.dtype in INTEGER_RANGE
+
+    @property
+    def takes_float32(self) -> bool:
+        """Whether a caller's numbers become float32 first: to stay it, or to be quantized."""
+        return self.is_quantized or self.dtype == "float32"
 
     def as_dict(self) -> dict[str, object]:
         """JSON-ready fields."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 
+from liteship.artifact.folder import sha256_hex
 from liteship.artifact.manifest import Manifest
 from liteship.artifact.parts import Golden
 from liteship.quantization import TYPECODES, quantize
@@ -88,7 +88,7 @@ def joined_manifest(name: str, version: str, steps: Sequence[CodeStep | Manifest
         name=name,
         version=version,
         # As a model's digest, it changes when one of them does
-        sha256=hashlib.sha256("".join(model.sha256 for model in models).encode()).hexdigest(),
+        sha256=sha256_hex("".join(model.sha256 for model in models).encode()),
         size_bytes=sum(model.size_bytes for model in models),
         scheme=schemes.pop() if len(schemes) == 1 else "mixed",
         inputs=models[0].inputs,

@@ -159,8 +159,7 @@ def _require_columns(row: Sequence[str], spec: TensorSpec) -> None:
 def _numbers(row: Sequence[str], names: Sequence[str] | None, spec: TensorSpec) -> list[float]:
     """The cells as numbers of the tensor's kind."""
     whole = not spec.is_quantized and not spec.dtype.startswith("float")
-    is_float32 = spec.is_quantized or spec.dtype == "float32"
-    greatest = GREATEST_REAL if is_float32 else math.inf
+    greatest = GREATEST_REAL if spec.takes_float32 else math.inf
     numbers: list[float] = []
     problems = []
     for index, cell in enumerate(row):

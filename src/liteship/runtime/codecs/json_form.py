@@ -223,7 +223,7 @@ def encode_numbers(numbers: Sequence[float], spec: TensorSpec) -> bytes:
         InputError: `tensor-value` or `json-not-finite`.
     """
     try:
-        if spec.is_quantized or spec.dtype == "float32":
+        if spec.takes_float32:
             floats = as_floats(numbers)
             if not are_finite(floats):
                 _refuse_constant("a number beyond the range of its dtype")

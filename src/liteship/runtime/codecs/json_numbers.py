@@ -2,7 +2,7 @@
 
     {"inputs": [{"name": "x", …, "data": [0.5, 0.25, …]}]}
 
-What is between the brackets is cut out, checked to hold nothing but numbers, and parsed in pieces; the
+What is between the brackets is parsed in pieces, which must hold nothing but numbers; the
 rest of the body is parsed with the one word in the list's place that JSON does not have. Whatever looks
 odd is left to `parse_json`, which gives the same answer, or says what is wrong. So it does not matter
 whether orjson, which parses three times as fast, is installed: a test compares all ways.
@@ -63,7 +63,7 @@ def parse_long(body: bytes, keys: Collection[str], manifest: Manifest) -> object
     """
     try:
         return _parse(body, {json.dumps(key).encode() for key in keys}, manifest)
-    except (InputError, ValueError, TypeError, OverflowError, RecursionError, struct.error):
+    except (InputError, ValueError, OverflowError, RecursionError, struct.error):
         return None
 
 
@@ -139,7 +139,7 @@ def _pack(body: bytes, start: int, stop: int, manifest: Manifest) -> PackedNumbe
         typecode = TYPECODES[dtype] if dtype in INTEGER_RANGE else "q"
         try:
             numbers = _parse_pieces(body, start, stop, typecode)
-        except (struct.error, ValueError):
+        except struct.error:
             numbers = _parse_pieces(body, start, stop, "q")
     return PackedNumbers(numbers, shape or (len(numbers),))
 
@@ -165,9 +165,8 @@ def _parse_pieces(body: bytes, start: int, stop: int, typecode: str) -> array[fl
     """Numbers between commas.
 
     Raises:
-        ValueError: One is not a number as JSON has them, or not finite, or no byte.
+        ValueError: One is not a number as JSON has them, or not finite.
         OverflowError, struct.error: One has no place in the type.
-        TypeError: One is no number.
     """
     numbers: array[float] = array(typecode)
     while start <= stop:
@@ -176,12 +175,21 @@ def _parse_pieces(body: bytes, start: int, stop: int, typecode: str) -> array[fl
         piece = _loads(b"[%b]" % body[start:end])
         if not piece:
             raise ValueError("a comma after the last number")
-        is_bytes = typecode == "B"  # less than half the time of `pack`, which takes half of `extend`
-        numbers.frombytes(bytes(piece) if is_bytes else struct.pack(f"{len(piece)}{typecode}", *piece))
+        numbers.frombytes(_packed(piece, typecode))
         start = end + 1
     if typecode in "fd" and not are_finite(numbers):
         raise ValueError("a number beyond the range of its type")
     return numbers
+
+
+def _packed(piece: list[float], typecode: str) -> bytes:
+    """By `struct.pack`, in half the time of `array.extend`; `bytes` takes less than half of that."""
+    if typecode == "B":
+        try:
+            return bytes(piece)  # type: ignore[arg-type]  # what is no byte is refused, here and below
+        except (TypeError, ValueError):
+            pass
+    return struct.pack(f"{len(piece)}{typecode}", *piece)
 
 
 def _finite(text: str) -> float:

@@ -150,10 +150,10 @@ def input_element(spec: TensorSpec) -> Json:
     """One element of an input tensor, as JSON has it: quantized ones are real numbers."""
     if spec.dtype == "bool":
         return {"enum": [False, True, 0, 1]}
-    if spec.is_quantized or spec.dtype.startswith("float"):
-        if spec.dtype == "float64":
-            return {"type": "number"}
+    if spec.takes_float32:
         return {"type": "number", "minimum": -GREATEST_REAL, "maximum": GREATEST_REAL}
+    if spec.dtype == "float64":
+        return {"type": "number"}
     bits = 8 * ITEM_BYTES[spec.dtype]
     least, greatest = (
         (0, 2**bits - 1) if spec.dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
